@@ -1,0 +1,3 @@
+module spillway/rig/pause
+
+go 1.26.0
