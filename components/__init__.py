@@ -1,0 +1,6 @@
+"""Reusable components: each takes ``(name, args, opts)``; import the classes from here."""
+
+from components.mlflow import Mlflow, MlflowArgs
+from components.namespace import FencedNamespace, FencedNamespaceArgs
+
+__all__ = ["FencedNamespace", "FencedNamespaceArgs", "Mlflow", "MlflowArgs"]

@@ -1,0 +1,292 @@
+"""MLflow tracking server: its keys, its schema migration, its replicas and who may reach them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as k8s
+import pulumi_random as random
+
+from components import network, shapes
+from components.jobs import run_once
+from components.labels import CLIENT_LABEL, labels, metadata, selector
+from components.mlflow_env import Reach, environment
+from components.pods import PullPolicy, Scratch, container, http_probe, pod
+
+APP = "mlflow"
+PORT = 5000
+UID = 10001
+KEY_BYTES = 32
+"""A Fernet key is 32 bytes: https://cryptography.io/en/latest/fernet/"""
+PASSPHRASE_LENGTH = 40
+DRAIN = 5
+"""Seconds a stopping server goes on answering while Services stop sending to it."""
+SCRATCH = (
+    # Artifacts pass through here on their way to and from the bucket.
+    Scratch(path="/tmp", size="8Gi"),  # noqa: S108 - a volume of the pod's own
+    Scratch(path="/prometheus", size="64Mi"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MlflowArgs:
+    """Where it runs, what it stores into, and under which names clients reach it."""
+
+    namespace: pulumi.Input[str]
+    image: pulumi.Input[str]
+    database: shapes.Database
+    store: shapes.ObjectStore
+    replicas: int = 2
+    workers: int = 2
+    """Processes per replica."""
+    hosts: Sequence[str] = ()
+    """Names clients use besides those of the Service."""
+    origins: Sequence[str] = ()
+    """Web origins that may call the API, besides ``https://`` and each of ``hosts``."""
+    node_port: int | None = None
+    pod_network: str | None = None
+    """CIDR of the cluster's pods; needed with ``node_port``, which lets in everyone else."""
+    pull_policy: PullPolicy = PullPolicy.IF_NOT_PRESENT
+    protect: bool = True
+    """Keeps the keys that encrypt what is stored from being deleted or replaced."""
+
+    def __post_init__(self) -> None:
+        if self.replicas < 1 or self.workers < 1:
+            raise ValueError(
+                f"replicas and workers must be at least 1, got {self.replicas} and {self.workers}"
+            )
+        if self.node_port is not None and self.pod_network is None:
+            raise ValueError("node_port needs pod_network, or every pod passes as an outsider")
+
+
+def consumer(namespace: pulumi.Input[str], name: str) -> network.Peer:
+    """The pods of the server called ``name``, for the policies of what it uses."""
+    return network.pods_in(namespace, selector(APP, name))
+
+
+class Mlflow(pulumi.ComponentResource):
+    """Experiment tracking on a database and a bucket that clients need no keys for."""
+
+    tracking_uri: pulumi.Output[str]
+    """In-cluster URL, the value for ``MLFLOW_TRACKING_URI``."""
+    node_port: pulumi.Output[int | None]
+    """Port on every node, if it was asked for."""
+
+    def __init__(
+        self, name: str, args: MlflowArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("spillway:index:Mlflow", name, None, opts)
+        self._name, self._args = name, args
+        self._marks = labels(APP, name, "server")
+        self._child = pulumi.ResourceOptions(parent=self)
+        url = self._secret(
+            "database", {"MLFLOW_BACKEND_STORE_URI": args.database.url.apply(driver_url)}
+        )
+        migration = self._migrate(url)
+        fences = self._fence()
+        self._serve([url, self._secret("keys", self._keys())], [migration, *fences])
+        if args.replicas > 1:
+            self._keep_one_during_drains()
+        service = self._service()
+
+        self.tracking_uri = pulumi.Output.concat(
+            "http://", service.metadata.name, ".", args.namespace, f".svc:{PORT}"
+        )
+        self.node_port = pulumi.Output.from_input(args.node_port)
+        self.register_outputs({"tracking_uri": self.tracking_uri, "node_port": self.node_port})
+
+    def _secret(self, suffix: str, content: Mapping[str, pulumi.Input[str]]) -> k8s.core.v1.Secret:
+        # Autonamed: new content makes a new Secret, and the new name rolls the Deployment.
+        return k8s.core.v1.Secret(
+            f"{self._name}-{suffix}",
+            metadata=metadata(self._args.namespace, labels(APP, self._name, suffix)),
+            string_data=pulumi.Output.secret(content),
+            opts=self._child,
+        )
+
+    def _keys(self) -> dict[str, pulumi.Input[str]]:
+        """All replicas share them, and what they encrypted is lost without them."""
+        args = self._args
+        kept = pulumi.ResourceOptions(parent=self, protect=args.protect)
+        passphrase = random.RandomPassword(
+            f"{self._name}-passphrase", length=PASSPHRASE_LENGTH, special=False, opts=kept
+        )
+        webhooks = random.RandomBytes(f"{self._name}-webhook-key", length=KEY_BYTES, opts=kept)
+        return {
+            "AWS_ACCESS_KEY_ID": args.store.access_key,
+            "AWS_SECRET_ACCESS_KEY": args.store.secret_key,
+            "MLFLOW_CRYPTO_KEK_PASSPHRASE": passphrase.result,
+            "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": webhooks.base64.apply(fernet_key),
+        }
+
+    def _migrate(self, url: k8s.core.v1.Secret) -> k8s.batch.v1.Job:
+        args = self._args
+        return run_once(
+            f"{self._name}-migration",
+            namespace=args.namespace,
+            marks=labels(APP, self._name, "migration"),
+            uid=UID,
+            container={
+                "name": "migration",
+                "image": args.image,
+                "image_pull_policy": args.pull_policy,
+                "command": ["/usr/local/bin/mlflow-migrate"],
+                "env_from": [{"secret_ref": {"name": url.metadata.name}}],
+            },
+            memory="1Gi",
+            egress=args.database.egress,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=args.database.ready),
+        )
+
+    def _serve(
+        self, secrets: Sequence[k8s.core.v1.Secret], after: Sequence[pulumi.Resource]
+    ) -> None:
+        args, name = self._args, self._name
+        account = k8s.core.v1.ServiceAccount(
+            f"{name}-account",
+            metadata=metadata(args.namespace, self._marks),
+            automount_service_account_token=False,
+            opts=self._child,
+        )
+        own = selector(APP, name, "server")
+        template: k8s.core.v1.PodTemplateSpecArgsDict = {
+            "metadata": {
+                "labels": self._marks,
+                "annotations": {
+                    "prometheus.io/scrape": "true",
+                    "prometheus.io/port": str(PORT),
+                    "prometheus.io/path": "/metrics",
+                },
+            },
+            "spec": pod(
+                {
+                    "termination_grace_period_seconds": 60,
+                    "topology_spread_constraints": [_spread(own)],
+                    "containers": [self._container(secrets)],
+                },
+                uid=UID,
+                account=account.metadata.name,
+                scratch=SCRATCH,
+            ),
+        }
+        k8s.apps.v1.Deployment(
+            f"{name}-server",
+            metadata=metadata(args.namespace, self._marks, name),
+            spec={
+                "replicas": args.replicas,
+                "selector": {"match_labels": own},
+                # Never fewer than asked for.
+                "strategy": {"rolling_update": {"max_unavailable": 0, "max_surge": 1}},
+                "template": template,
+            },
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[*after, *args.store.ready],
+                delete_before_replace=True,
+            ),
+        )
+
+    def _container(self, secrets: Sequence[k8s.core.v1.Secret]) -> k8s.core.v1.ContainerArgsDict:
+        args = self._args
+        reach = Reach(
+            service=self._name,
+            port=PORT,
+            hosts=args.hosts,
+            origins=args.origins,
+            node_port=args.node_port,
+        )
+        return container(
+            {
+                "name": APP,
+                "image": args.image,
+                "image_pull_policy": args.pull_policy,
+                "command": ["/usr/local/bin/mlflow-serve"],
+                "ports": [{"name": "http", "container_port": PORT}],
+                "env": environment(
+                    reach, args.namespace, args.store, replicas=args.replicas, workers=args.workers
+                ),
+                "env_from": [{"secret_ref": {"name": s.metadata.name}} for s in secrets],
+                "lifecycle": {"pre_stop": {"sleep": {"seconds": DRAIN}}},
+                "startup_probe": http_probe("/health", every=2, failures=90),
+                "readiness_probe": http_probe("/health", every=5, failures=3),
+                "liveness_probe": http_probe("/health", every=20, failures=6),
+            },
+            # Measured with 3.17.2: 250 MB, and 245 MB for each worker; half again for uploads.
+            requests={"cpu": "250m", "memory": f"{256 + 256 * args.workers}Mi"},
+            memory_limit=f"{1024 + 512 * args.workers}Mi",
+            scratch=SCRATCH,
+        )
+
+    def _keep_one_during_drains(self) -> None:
+        k8s.policy.v1.PodDisruptionBudget(
+            f"{self._name}-budget",
+            metadata=metadata(self._args.namespace, self._marks),
+            spec={
+                "min_available": 1,
+                "selector": {"match_labels": selector(APP, self._name, "server")},
+            },
+            opts=self._child,
+        )
+
+    def _service(self) -> k8s.core.v1.Service:
+        args = self._args
+        port: k8s.core.v1.ServicePortArgsDict = {
+            "name": "http",
+            "port": PORT,
+            "target_port": "http",
+        }
+        if args.node_port is not None:
+            port["node_port"] = args.node_port
+        return k8s.core.v1.Service(
+            f"{self._name}-service",
+            # The name is in every client's configuration.
+            metadata=metadata(args.namespace, self._marks, self._name),
+            spec={
+                "type": "ClusterIP" if args.node_port is None else "NodePort",
+                "selector": selector(APP, self._name, "server"),
+                "ports": [port],
+            },
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+        )
+
+    def _fence(self) -> Sequence[pulumi.Resource]:
+        args = self._args
+        callers: list[network.Peer] = [
+            {"namespace_selector": {"match_labels": {CLIENT_LABEL: "true"}}, "pod_selector": {}}
+        ]
+        if args.node_port is not None and args.pod_network is not None:
+            outside: k8s.networking.v1.IPBlockArgsDict = {
+                "cidr": "0.0.0.0/0",
+                "except_": [args.pod_network],
+            }
+            callers.append({"ip_block": outside})
+        policy = network.policy(
+            f"{self._name}-traffic",
+            namespace=args.namespace,
+            marks=self._marks,
+            pods=selector(APP, self._name, "server"),
+            incoming=[network.ingress(callers, PORT)],
+            outgoing=[args.database.egress, args.store.egress],
+            opts=self._child,
+        )
+        return [policy]
+
+
+def fernet_key(standard: str) -> str:
+    """The same bytes in the URL-safe alphabet Fernet reads."""
+    return standard.replace("+", "-").replace("/", "_")
+
+
+def driver_url(url: str) -> str:
+    """The database's URL with the driver that is in the image."""
+    return url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+def _spread(own: dict[str, str]) -> k8s.core.v1.TopologySpreadConstraintArgsDict:
+    return {
+        "max_skew": 1,
+        "topology_key": "kubernetes.io/hostname",
+        # One node must be enough for a laptop.
+        "when_unsatisfiable": "ScheduleAnyway",
+        "label_selector": {"match_labels": own},
+    }

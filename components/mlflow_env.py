@@ -1,0 +1,95 @@
+"""What the MLflow server is told by its environment; secrets come from elsewhere.
+
+Flags of ``mlflow server`` have environment names, so nothing needs to be on the command line.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components import shapes
+
+MAX_CONNECTIONS = 80
+"""All servers together; PostgreSQL grants 100 by default, and operators need some."""
+IPV4 = "[0-9]*.*.*.*[0-9]"
+"""fnmatch pattern of an IPv4 address. A host name cannot match: no top-level domain ends in a
+digit. Browsers cannot be tricked into sending an address as Host for another site's page."""
+IPV6 = "[[]*]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """Under which names and ports the server is called."""
+
+    service: str
+    port: int
+    hosts: Sequence[str] = ()
+    origins: Sequence[str] = ()
+    node_port: int | None = None
+
+    def allowed_hosts(self, namespace: str) -> str:
+        """Host headers the server accepts, ports included, as fnmatch patterns."""
+        names = [
+            self.service,
+            f"{self.service}.{namespace}",
+            f"{self.service}.{namespace}.svc",
+            f"{self.service}.{namespace}.svc.cluster.local",
+        ]
+        own = [pattern for name in names for pattern in (name, f"{name}:{self.port}")]
+        # A port-forward on a workbench, under whatever port was free there.
+        local = [f"{name}:*" for name in ("localhost", "127.0.0.1")]
+        public = [pattern for host in self.hosts for pattern in (host, f"{host}:*")]
+        # Prometheus scrapes pods by address, and a node port is often called by the node's.
+        ports = [self.port] if self.node_port is None else [self.port, self.node_port]
+        addresses = [f"{pattern}:{port}" for port in ports for pattern in (IPV4, IPV6)]
+        return ",".join([*own, *local, *public, *addresses])
+
+    def allowed_origins(self) -> str:
+        """Origins of web pages that may change something; localhost always may."""
+        https = [f"https://{host}" for host in self.hosts]
+        plain = [f"http://{host}:{self.node_port}" for host in self.hosts if self.node_port]
+        return ",".join([*https, *plain, *self.origins])
+
+
+def environment(
+    reach: Reach,
+    namespace: pulumi.Input[str],
+    store: shapes.ObjectStore,
+    *,
+    replicas: int,
+    workers: int,
+) -> list[k8s.core.v1.EnvVarArgsDict]:
+    """The whole environment, in the order it reads best in a preview."""
+    hosts = pulumi.Output.from_input(namespace).apply(reach.allowed_hosts)
+    values: Mapping[str, pulumi.Input[str]] = {
+        "MLFLOW_HOST": "0.0.0.0",  # noqa: S104 - inside its own network namespace
+        "MLFLOW_PORT": str(reach.port),
+        "MLFLOW_WORKERS": str(workers),
+        "MLFLOW_SERVER_ALLOWED_HOSTS": hosts,
+        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": reach.allowed_origins(),
+        "MLFLOW_SERVE_ARTIFACTS": "true",
+        "MLFLOW_ARTIFACTS_DESTINATION": store.uri,
+        "MLFLOW_S3_ENDPOINT_URL": store.endpoint,
+        "MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE": "path",
+        "AWS_DEFAULT_REGION": store.region,
+        "MLFLOW_EXPOSE_PROMETHEUS": "/prometheus",
+        **connection_pool(replicas, workers),
+        # Each replica would run seven processes on a queue of its own.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_ENABLE_AI_GATEWAY": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+    }
+    return [{"name": name, "value": value} for name, value in values.items()]
+
+
+def connection_pool(replicas: int, workers: int) -> dict[str, str]:
+    """Split the database's connections so that a roll-out, one replica more, still fits."""
+    each = max(1, MAX_CONNECTIONS // ((replicas + 1) * workers))
+    size = min(5, each)
+    return {
+        "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": str(size),
+        "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": str(min(10, each - size)),
+    }

@@ -1,0 +1,54 @@
+"""Who may talk to whom: peers and rules for NetworkPolicies on top of a default deny."""
+
+from collections.abc import Sequence
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components.labels import metadata
+
+Peer = k8s.networking.v1.NetworkPolicyPeerArgsDict
+Ingress = k8s.networking.v1.NetworkPolicyIngressRuleArgsDict
+Egress = k8s.networking.v1.NetworkPolicyEgressRuleArgsDict
+
+
+def pods_in(namespace: pulumi.Input[str], chosen: dict[str, str]) -> Peer:
+    """Pods with these labels in one namespace."""
+    return {
+        "namespace_selector": {"match_labels": {"kubernetes.io/metadata.name": namespace}},
+        "pod_selector": {"match_labels": chosen},
+    }
+
+
+def ingress(peers: Sequence[Peer], port: int) -> Ingress:
+    """Let these peers connect to a port of the selected pods."""
+    return {"from_": list(peers), "ports": [{"protocol": "TCP", "port": port}]}
+
+
+def egress(peers: Sequence[Peer], port: int) -> Egress:
+    """Let the selected pods connect to a port of these peers."""
+    return {"to": list(peers), "ports": [{"protocol": "TCP", "port": port}]}
+
+
+def policy(  # noqa: PLR0913 - a policy is made of exactly these
+    name: str,
+    *,
+    namespace: pulumi.Input[str],
+    marks: dict[str, str],
+    pods: dict[str, str],
+    incoming: Sequence[Ingress] = (),
+    outgoing: Sequence[Egress] = (),
+    opts: pulumi.ResourceOptions,
+) -> k8s.networking.v1.NetworkPolicy:
+    """A policy for both directions: what is not listed stays denied."""
+    return k8s.networking.v1.NetworkPolicy(
+        name,
+        metadata=metadata(namespace, marks),
+        spec={
+            "pod_selector": {"match_labels": pods},
+            "policy_types": ["Ingress", "Egress"],
+            "ingress": list(incoming),
+            "egress": list(outgoing),
+        },
+        opts=opts,
+    )

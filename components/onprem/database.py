@@ -1,0 +1,249 @@
+"""PostgreSQL in a pod: one server, one volume, and an owner who is not the superuser.
+
+Does not back itself up: that is for the volume's own snapshots.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+import pulumi_kubernetes as k8s
+import pulumi_random as random
+
+from components import network
+from components.jobs import run_once
+from components.labels import DNS_LABEL, labels, metadata, selector
+from components.onprem.volume import DATA, Disk, claim, single_server
+from components.pods import PullPolicy, Scratch, container, pod
+
+APP = "postgres"
+PORT = 5432
+UID = 999
+DATA_PATH = "/var/lib/postgresql/data"
+PASSWORD_LENGTH = 32
+SCRATCH = (
+    Scratch(path="/tmp", size="256Mi"),  # noqa: S108 - a volume of the pod's own
+    Scratch(path="/var/run/postgresql", size="16Mi"),
+    # Parallel queries share memory here; the runtime's default is 64 MiB.
+    Scratch(path="/dev/shm", size="256Mi", memory=True),  # noqa: S108
+)
+OWNER_SQL = Path(__file__).with_name("owner.sql")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseArgs:
+    """Where it runs, how large it is, and who may connect."""
+
+    namespace: pulumi.Input[str]
+    image: pulumi.Input[str]
+    database: str
+    """Name of the database and of the user who owns it."""
+    consumers: Sequence[network.Peer]
+    """Pods that may connect."""
+    size: str
+    """Kubernetes quantity; may grow later, never shrink."""
+    storage_class: str | None = None
+    pull_policy: PullPolicy = PullPolicy.IF_NOT_PRESENT
+    protect: bool = True
+    """Keeps the volume and the passwords that open it from being deleted or replaced."""
+
+
+class Database(pulumi.ComponentResource):
+    """A database that needs no cloud; fulfils ``shapes.Database``."""
+
+    host: pulumi.Output[str]
+    port: pulumi.Output[int]
+    database: pulumi.Output[str]
+    user: pulumi.Output[str]
+    password: pulumi.Output[str]
+    url: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, args: DatabaseArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("spillway:onprem:Database", name, None, opts)
+        self._name, self._args = name, args
+        marks = labels(APP, name, "server")
+        admin, owner = self._password("admin"), self._password("owner")
+        access = self._secret("access", {"POSTGRES_USER": "postgres", "POSTGRES_PASSWORD": admin})
+        server = self._server(marks, access)
+        service = k8s.core.v1.Service(
+            f"{name}-service",
+            metadata=metadata(args.namespace, marks, name),
+            spec={
+                "selector": selector(APP, name, "server"),
+                "ports": [{"name": "postgres", "port": PORT, "target_port": "postgres"}],
+            },
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+        )
+        self.host = pulumi.Output.concat(service.metadata.name, ".", args.namespace, ".svc")
+        setup = self._owner(admin, owner, [server, service])
+        self._fence(marks)
+
+        self.port = pulumi.Output.from_input(PORT)
+        self.database = self.user = pulumi.Output.from_input(args.database)
+        self.password = owner
+        self.url = pulumi.Output.format(
+            "postgresql://{0}:{1}@{2}:{3}/{4}",
+            *(self.user, self.password, self.host, PORT, self.database),
+        )
+        self._ready = (server, service, setup)
+        self.register_outputs(
+            {
+                "host": self.host,
+                "port": self.port,
+                "database": self.database,
+                "user": self.user,
+                "password": self.password,
+                "url": self.url,
+            }
+        )
+
+    @property
+    def ready(self) -> Sequence[pulumi.Resource]:
+        """The server answers and the owner exists."""
+        return self._ready
+
+    @property
+    def egress(self) -> network.Egress:
+        """The rule a client's NetworkPolicy needs to reach it."""
+        server = network.pods_in(self._args.namespace, selector(APP, self._name, "server"))
+        return network.egress([server], PORT)
+
+    def _password(self, role: str) -> pulumi.Output[str]:
+        made = random.RandomPassword(
+            f"{self._name}-{role}-password",
+            length=PASSWORD_LENGTH,
+            # Goes into a URL unescaped.
+            special=False,
+            opts=pulumi.ResourceOptions(parent=self, protect=self._args.protect),
+        )
+        return pulumi.Output.secret(made.result)
+
+    def _secret(self, suffix: str, content: Mapping[str, pulumi.Input[str]]) -> k8s.core.v1.Secret:
+        # Autonamed: new content makes a new Secret, and the new name rolls its pods.
+        return k8s.core.v1.Secret(
+            f"{self._name}-{suffix}",
+            metadata=metadata(self._args.namespace, labels(APP, self._name, suffix)),
+            string_data=pulumi.Output.secret(content),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _server(self, marks: dict[str, str], access: k8s.core.v1.Secret) -> k8s.apps.v1.StatefulSet:
+        args, name = self._args, self._name
+        account = k8s.core.v1.ServiceAccount(
+            f"{name}-account",
+            metadata=metadata(args.namespace, marks),
+            automount_service_account_token=False,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        disk = Disk(size=args.size, class_name=args.storage_class, protect=args.protect)
+        volume = claim(name, args.namespace, marks, disk, self)
+        return single_server(
+            name,
+            metadata=metadata(args.namespace, marks, name),
+            chosen=selector(APP, name, "server"),
+            template={
+                "metadata": {"labels": {**marks, DNS_LABEL: "denied"}},
+                "spec": pod(
+                    {
+                        # Fast shutdown writes a checkpoint; cutting it short costs a recovery.
+                        "termination_grace_period_seconds": 120,
+                        "containers": [_container(args, access)],
+                    },
+                    uid=UID,
+                    account=account.metadata.name,
+                    scratch=SCRATCH,
+                    volumes=[
+                        {
+                            "name": DATA,
+                            "persistent_volume_claim": {"claim_name": volume.metadata.name},
+                        }
+                    ],
+                ),
+            },
+            parent=self,
+        )
+
+    def _owner(
+        self,
+        admin: pulumi.Output[str],
+        owner: pulumi.Output[str],
+        after: Sequence[pulumi.Resource],
+    ) -> k8s.batch.v1.Job:
+        args, name = self._args, self._name
+        secret = self._secret(
+            "owner",
+            {
+                "PGPASSWORD": admin,
+                "OWNER": args.database,
+                "OWNER_DATABASE": args.database,
+                "OWNER_PASSWORD": owner,
+            },
+        )
+        script = k8s.core.v1.ConfigMap(
+            f"{name}-owner-sql",
+            metadata=metadata(args.namespace, labels(APP, name, "owner")),
+            data={"owner.sql": OWNER_SQL.read_text()},
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        return run_once(
+            f"{name}-owner",
+            namespace=args.namespace,
+            marks=labels(APP, name, "owner"),
+            uid=UID,
+            container={
+                "name": "owner",
+                "image": args.image,
+                "image_pull_policy": args.pull_policy,
+                "command": ["psql", "--no-psqlrc", "--file=/sql/owner.sql"],
+                "env": [
+                    {"name": "PGHOST", "value": self.host},
+                    {"name": "PGUSER", "value": "postgres"},
+                    {"name": "PGDATABASE", "value": "postgres"},
+                ],
+                "env_from": [{"secret_ref": {"name": secret.metadata.name}}],
+            },
+            volumes=[{"name": "sql", "config_map": {"name": script.metadata.name}}],
+            mounts=[{"name": "sql", "mount_path": "/sql", "read_only": True}],
+            egress=self.egress,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=after),
+        )
+
+    def _fence(self, marks: dict[str, str]) -> None:
+        args, name = self._args, self._name
+        setup = network.pods_in(args.namespace, selector(APP, name, "owner"))
+        network.policy(
+            f"{name}-clients",
+            namespace=args.namespace,
+            marks=marks,
+            pods=selector(APP, name, "server"),
+            incoming=[network.ingress([*args.consumers, setup], PORT)],
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+
+def _container(args: DatabaseArgs, access: k8s.core.v1.Secret) -> k8s.core.v1.ContainerArgsDict:
+    # By TCP: while the image prepares a new volume, its server answers on the socket only.
+    alive: k8s.core.v1.ExecActionArgsDict = {
+        "command": ["pg_isready", "--quiet", "--host=127.0.0.1", f"--port={PORT}"]
+    }
+    probe: k8s.core.v1.ProbeArgsDict = {"exec_": alive, "timeout_seconds": 5}
+    return container(
+        {
+            "name": APP,
+            "image": args.image,
+            "image_pull_policy": args.pull_policy,
+            "ports": [{"name": "postgres", "container_port": PORT}],
+            "env_from": [{"secret_ref": {"name": access.metadata.name}}],
+            # Ten minutes to recover after a crash before it counts as dead.
+            "startup_probe": {**probe, "period_seconds": 2, "failure_threshold": 300},
+            "readiness_probe": {**probe, "period_seconds": 5, "failure_threshold": 3},
+            "liveness_probe": {**probe, "period_seconds": 20, "failure_threshold": 6},
+        },
+        requests={"cpu": "100m", "memory": "256Mi"},
+        memory_limit="1Gi",
+        scratch=SCRATCH,
+        mounts=[{"name": DATA, "mount_path": DATA_PATH}],
+    )

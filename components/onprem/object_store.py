@@ -1,0 +1,219 @@
+"""An S3 store in a pod: one server, one volume, and an account that owns one bucket."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as k8s
+import pulumi_random as random
+
+from components import network
+from components.jobs import run_once
+from components.labels import DNS_LABEL, labels, metadata, selector
+from components.onprem.volume import DATA, Disk, claim, single_server
+from components.pods import PullPolicy, Scratch, container, http_probe, pod
+
+APP = "object-store"
+PORT = 7070
+UID = 1000
+DATA_PATH = "/data"
+REGION = "us-east-1"
+"""What S3 clients sign for when nobody tells them otherwise."""
+KEY_LENGTHS = {"access": 20, "secret": 40}
+"""The lengths AWS uses; some clients refuse others."""
+SCRATCH = (Scratch(path="/tmp", size="1Gi"),)  # noqa: S108 - a volume of the pod's own
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectStoreArgs:
+    """Where it runs, how large it is, and who may connect."""
+
+    namespace: pulumi.Input[str]
+    image: pulumi.Input[str]
+    bucket: str
+    consumers: Sequence[network.Peer]
+    """Pods that may connect."""
+    size: str
+    """Kubernetes quantity; may grow later, never shrink."""
+    storage_class: str | None = None
+    pull_policy: PullPolicy = PullPolicy.IF_NOT_PRESENT
+    protect: bool = True
+    """Keeps the volume and the keys that open it from being deleted or replaced."""
+
+
+class ObjectStore(pulumi.ComponentResource):
+    """A bucket that needs no cloud; fulfils ``shapes.ObjectStore``."""
+
+    endpoint: pulumi.Output[str]
+    bucket: pulumi.Output[str]
+    region: pulumi.Output[str]
+    access_key: pulumi.Output[str]
+    secret_key: pulumi.Output[str]
+    uri: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, args: ObjectStoreArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("spillway:onprem:ObjectStore", name, None, opts)
+        self._name, self._args = name, args
+        marks = labels(APP, name, "server")
+        root = self._secret(
+            "root",
+            {
+                "ROOT_ACCESS_KEY": self._key("root", "access"),
+                "ROOT_SECRET_KEY": self._key("root", "secret"),
+            },
+        )
+        server = self._server(marks, root)
+        service = k8s.core.v1.Service(
+            f"{name}-service",
+            metadata=metadata(args.namespace, marks, name),
+            spec={
+                "selector": selector(APP, name, "server"),
+                "ports": [{"name": "http", "port": PORT, "target_port": "http"}],
+            },
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+        )
+        self.endpoint = pulumi.Output.concat(
+            "http://", service.metadata.name, ".", args.namespace, f".svc:{PORT}"
+        )
+        self.bucket = pulumi.Output.from_input(args.bucket)
+        self.region = pulumi.Output.from_input(REGION)
+        self.access_key, self.secret_key = self._key("user", "access"), self._key("user", "secret")
+        self.uri = pulumi.Output.concat("s3://", args.bucket)
+        setup = self._make_bucket(root, [server, service])
+        self._fence(marks)
+        self._ready = (server, service, setup)
+        self.register_outputs(
+            {
+                "endpoint": self.endpoint,
+                "bucket": self.bucket,
+                "region": self.region,
+                "access_key": self.access_key,
+                "secret_key": self.secret_key,
+                "uri": self.uri,
+            }
+        )
+
+    @property
+    def ready(self) -> Sequence[pulumi.Resource]:
+        """The server answers, and the bucket and its owner exist."""
+        return self._ready
+
+    @property
+    def egress(self) -> network.Egress:
+        """The rule a client's NetworkPolicy needs to reach it."""
+        server = network.pods_in(self._args.namespace, selector(APP, self._name, "server"))
+        return network.egress([server], PORT)
+
+    def _key(self, who: str, kind: str) -> pulumi.Output[str]:
+        made = random.RandomPassword(
+            f"{self._name}-{who}-{kind}-key",
+            length=KEY_LENGTHS[kind],
+            special=False,
+            opts=pulumi.ResourceOptions(parent=self, protect=self._args.protect),
+        )
+        return pulumi.Output.secret(made.result)
+
+    def _secret(self, suffix: str, content: Mapping[str, pulumi.Input[str]]) -> k8s.core.v1.Secret:
+        # Autonamed: new content makes a new Secret, and the new name rolls its pods.
+        return k8s.core.v1.Secret(
+            f"{self._name}-{suffix}",
+            metadata=metadata(self._args.namespace, labels(APP, self._name, suffix)),
+            string_data=pulumi.Output.secret(content),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _server(self, marks: dict[str, str], root: k8s.core.v1.Secret) -> k8s.apps.v1.StatefulSet:
+        args, name = self._args, self._name
+        account = k8s.core.v1.ServiceAccount(
+            f"{name}-account",
+            metadata=metadata(args.namespace, marks),
+            automount_service_account_token=False,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        disk = Disk(size=args.size, class_name=args.storage_class, protect=args.protect)
+        volume = claim(name, args.namespace, marks, disk, self)
+        return single_server(
+            name,
+            metadata=metadata(args.namespace, marks, name),
+            chosen=selector(APP, name, "server"),
+            template={
+                "metadata": {"labels": {**marks, DNS_LABEL: "denied"}},
+                "spec": pod(
+                    {
+                        # Uploads under way may finish.
+                        "termination_grace_period_seconds": 60,
+                        "containers": [_container(args, root)],
+                    },
+                    uid=UID,
+                    account=account.metadata.name,
+                    scratch=SCRATCH,
+                    volumes=[
+                        {
+                            "name": DATA,
+                            "persistent_volume_claim": {"claim_name": volume.metadata.name},
+                        }
+                    ],
+                ),
+            },
+            parent=self,
+        )
+
+    def _make_bucket(
+        self, root: k8s.core.v1.Secret, after: Sequence[pulumi.Resource]
+    ) -> k8s.batch.v1.Job:
+        args, name = self._args, self._name
+        user = self._secret(
+            "user", {"USER_ACCESS_KEY": self.access_key, "USER_SECRET_KEY": self.secret_key}
+        )
+        return run_once(
+            f"{name}-bucket",
+            namespace=args.namespace,
+            marks=labels(APP, name, "bucket"),
+            uid=UID,
+            container={
+                "name": "bucket",
+                "image": args.image,
+                "image_pull_policy": args.pull_policy,
+                "command": ["/usr/local/bin/make-bucket"],
+                "env": [
+                    {"name": "S3_ENDPOINT", "value": self.endpoint},
+                    {"name": "BUCKET", "value": args.bucket},
+                ],
+                "env_from": [{"secret_ref": {"name": s.metadata.name}} for s in (root, user)],
+            },
+            egress=self.egress,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=after),
+        )
+
+    def _fence(self, marks: dict[str, str]) -> None:
+        args, name = self._args, self._name
+        setup = network.pods_in(args.namespace, selector(APP, name, "bucket"))
+        network.policy(
+            f"{name}-clients",
+            namespace=args.namespace,
+            marks=marks,
+            pods=selector(APP, name, "server"),
+            incoming=[network.ingress([*args.consumers, setup], PORT)],
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+
+def _container(args: ObjectStoreArgs, root: k8s.core.v1.Secret) -> k8s.core.v1.ContainerArgsDict:
+    return container(
+        {
+            "name": APP,
+            "image": args.image,
+            "image_pull_policy": args.pull_policy,
+            "ports": [{"name": "http", "container_port": PORT}],
+            "env_from": [{"secret_ref": {"name": root.metadata.name}}],
+            "startup_probe": http_probe("/health", every=1, failures=120),
+            "readiness_probe": http_probe("/health", every=5, failures=3),
+            "liveness_probe": http_probe("/health", every=20, failures=6),
+        },
+        requests={"cpu": "100m", "memory": "128Mi"},
+        memory_limit="1Gi",
+        scratch=SCRATCH,
+        mounts=[{"name": DATA, "mount_path": DATA_PATH}],
+    )

@@ -1,0 +1,104 @@
+"""What every pod has in common: it passes the ``restricted`` Pod Security Standard.
+
+https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+CONTAINER_SECURITY: k8s.core.v1.SecurityContextArgsDict = {
+    "allow_privilege_escalation": False,
+    "read_only_root_filesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
+
+
+class PullPolicy(StrEnum):
+    """When a node asks the registry for an image."""
+
+    ALWAYS = "Always"
+    IF_NOT_PRESENT = "IfNotPresent"
+    NEVER = "Never"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scratch:
+    """A folder a process may write to, empty in every new pod."""
+
+    path: str
+    size: str
+    """Kubernetes quantity; the pod is evicted when it holds more."""
+    memory: bool = False
+
+    @property
+    def name(self) -> str:
+        """Volume name: the path as a DNS label."""
+        return self.path.strip("/").replace("/", "-")
+
+
+def container(
+    base: k8s.core.v1.ContainerArgsDict,
+    *,
+    requests: Mapping[str, str],
+    memory_limit: str,
+    scratch: Sequence[Scratch] = (),
+    mounts: Sequence[k8s.core.v1.VolumeMountArgsDict] = (),
+) -> k8s.core.v1.ContainerArgsDict:
+    """A container without privileges. No CPU limit: idle CPU is there to be used."""
+    return {
+        **base,
+        "security_context": CONTAINER_SECURITY,
+        "resources": {"requests": requests, "limits": {"memory": memory_limit}},
+        "volume_mounts": [
+            *({"name": folder.name, "mount_path": folder.path} for folder in scratch),
+            *mounts,
+        ],
+    }
+
+
+def pod(
+    base: k8s.core.v1.PodSpecArgsDict,
+    *,
+    uid: int,
+    account: pulumi.Input[str],
+    scratch: Sequence[Scratch] = (),
+    volumes: Sequence[k8s.core.v1.VolumeArgsDict] = (),
+) -> k8s.core.v1.PodSpecArgsDict:
+    """A pod that runs as one unprivileged user and cannot talk to the API server."""
+    return {
+        **base,
+        "service_account_name": account,
+        "automount_service_account_token": False,
+        # Variables such as MLFLOW_PORT=tcp://… would otherwise be injected for every Service.
+        "enable_service_links": False,
+        "security_context": {
+            "run_as_non_root": True,
+            "run_as_user": uid,
+            "run_as_group": uid,
+            "fs_group": uid,
+            "fs_group_change_policy": "OnRootMismatch",
+            "seccomp_profile": {"type": "RuntimeDefault"},
+        },
+        "volumes": [*map(_empty, scratch), *volumes],
+    }
+
+
+def _empty(folder: Scratch) -> k8s.core.v1.VolumeArgsDict:
+    source: k8s.core.v1.EmptyDirVolumeSourceArgsDict = {"size_limit": folder.size}
+    if folder.memory:
+        source["medium"] = "Memory"
+    return {"name": folder.name, "empty_dir": source}
+
+
+def http_probe(path: str, every: int, failures: int) -> k8s.core.v1.ProbeArgsDict:
+    """Ask the port called ``http`` every so many seconds."""
+    return {
+        "http_get": {"path": path, "port": "http"},
+        "period_seconds": every,
+        "failure_threshold": failures,
+        "timeout_seconds": 5,
+    }

@@ -1,0 +1,1 @@
+"""A stack: config in, components wired, outputs exported; no resource bodies here."""

@@ -1,0 +1,80 @@
+"""One way to build each component, and the whole stack, for every test of this folder."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import yaml
+
+from components import FencedNamespace, FencedNamespaceArgs, Mlflow, MlflowArgs, network, onprem
+from components.mlflow import consumer
+
+ROOT = Path(__file__).resolve().parents[2]
+CLIENT: network.Peer = {"pod_selector": {"match_labels": {"app": "client"}}}
+
+
+def namespace(name: str = "platform", **changes: Any) -> FencedNamespace:
+    return FencedNamespace(name, FencedNamespaceArgs(**{"namespace": name, **changes}))
+
+
+def database(name: str = "database", **changes: Any) -> onprem.Database:
+    defaults = {
+        "namespace": "spillway",
+        "image": "localhost/spillway/postgres:1",
+        "database": "mlflow",
+        "consumers": [CLIENT],
+        "size": "5Gi",
+    }
+    return onprem.Database(name, onprem.DatabaseArgs(**{**defaults, **changes}))
+
+
+def object_store(name: str = "object-store", **changes: Any) -> onprem.ObjectStore:
+    defaults = {
+        "namespace": "spillway",
+        "image": "localhost/spillway/object-store:1",
+        "bucket": "mlflow",
+        "consumers": [CLIENT],
+        "size": "20Gi",
+    }
+    return onprem.ObjectStore(name, onprem.ObjectStoreArgs(**{**defaults, **changes}))
+
+
+def mlflow(name: str = "mlflow", **changes: Any) -> Mlflow:
+    client = consumer("spillway", name)
+    defaults = {
+        "namespace": "spillway",
+        "image": "localhost/spillway/mlflow:1",
+        "database": database(f"{name}-db", consumers=[client]),
+        "store": object_store(f"{name}-s3", consumers=[client]),
+    }
+    return Mlflow(name, MlflowArgs(**{**defaults, **changes}))
+
+
+BUILDERS = {
+    "spillway:index:FencedNamespace": namespace,
+    "spillway:onprem:Database": database,
+    "spillway:onprem:ObjectStore": object_store,
+    "spillway:index:Mlflow": mlflow,
+}
+"""Public contract: a token that changes replaces what users have."""
+
+
+def everything() -> list[pulumi.Output[str]]:
+    """One of each (MLflow brings a database and a store), node port included."""
+    return [
+        namespace().urn,
+        mlflow(node_port=30500, pod_network="10.42.0.0/16", hosts=["mlflow.example.com"]).urn,
+    ]
+
+
+def stack_config(stack: str) -> dict[str, str]:
+    """A stack file as the engine hands it to the program: text, with the project's defaults."""
+    project = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    own = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
+    defaults = {f"spillway:{key}": value["default"] for key, value in project.items()}
+    return {key: as_text(value) for key, value in {**defaults, **own}.items()}
+
+
+def as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
