@@ -1,0 +1,1 @@
+"""The embedded default: toolchain, one-node cluster and stand-in plugins."""

@@ -1,0 +1,322 @@
+"""Runs the Pulumi engine for the user: its environment, and one stack's preview, up and destroy.
+
+It keeps what belongs to this machine (state, passphrase, the salt of the secrets) in a state folder
+and never writes into the project. It does not install anything, and knows nothing of the cluster
+but its kubeconfig.
+"""
+
+import json
+import os
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+STAND_INS: Final[Mapping[str, Path]] = {"random": Path(__file__).parent / "plugins" / "random"}
+"""By plugin name, the folder to put on PATH (`tools`) where the real plugin cannot be had."""
+
+_SALT: Final = re.compile(r"^encryptionsalt:.*\n?", re.MULTILINE)
+_BACKENDS: Final = ("PULUMI_BACKEND_URL", "PULUMI_ACCESS_TOKEN")
+_PASSPHRASES: Final = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
+
+
+class StackError(Exception):
+    """What went wrong and what to do about it, in one line; the engine has said the rest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """One stack of one project, on this machine."""
+
+    project: Path
+    """The folder of Pulumi.yaml."""
+    state: Path
+    """What belongs to this machine; shared by all stacks of a rig."""
+    env: Mapping[str, str]
+    """From `environment`."""
+    name: str = "dev"
+
+    @property
+    def config(self) -> Path:
+        """The tracked file that users edit."""
+        return self.project / f"Pulumi.{self.name}.yaml"
+
+    @property
+    def _scratch(self) -> Path:
+        return self.state / "project"
+
+
+# -- environment ----------------------------------------------------------------------------------
+
+
+def environment(
+    state: Path,
+    *,
+    tools: Iterable[Path] = (),
+    kubeconfig: Path | None = None,
+    base: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Variables with which `pulumi`, also when typed by hand, works on this machine's stacks.
+
+    Only fills what the user has not set: who is logged in to another backend stays there. The
+    running Python's folder and `tools` come first on PATH. `kubeconfig` is the exception: it names
+    the cluster this rig runs on, so it wins over a cluster that happens to be current.
+    """
+    env = dict(os.environ if base is None else base)
+    path = [Path(sys.executable).parent, *tools]
+    env["PATH"] = os.pathsep.join([*map(str, path), env.get("PATH", os.defpath)])
+    if kubeconfig is not None:
+        env["KUBECONFIG"] = str(kubeconfig)
+    env.setdefault("PULUMI_SKIP_UPDATE_CHECK", "true")
+    # A plugin that is missing is an error to be told at once, not a download to wait for.
+    env.setdefault("PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION", "true")
+    # The salt that belongs to the passphrase is read from the state, not from the tracked file.
+    env.setdefault("PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER", "true")
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not any(env.get(name) for name in _BACKENDS):
+        backend = state / "pulumi"
+        backend.mkdir(mode=0o700, exist_ok=True)
+        env["PULUMI_BACKEND_URL"] = backend.resolve().as_uri()
+        env.setdefault("PULUMI_HOME", str(state / "pulumi-home"))
+        if not any(name in env for name in _PASSPHRASES):
+            env["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(_passphrase(state))
+    return env
+
+
+def _passphrase(state: Path) -> Path:
+    """The file with this machine's passphrase, made on first use and never shown."""
+    file = state / "passphrase"
+    if file.exists():
+        return file
+    if any((state / "pulumi").glob(".pulumi/stacks/*/*.json")):
+        raise StackError(
+            f"{file} is gone, and with it the secrets in {state / 'pulumi'}: put it back, or start "
+            f"over with a new state: rm -r {state / 'pulumi'}"
+        )
+    # Linked into place, so that another process never reads a passphrase half written.
+    handle, written = tempfile.mkstemp(dir=state)
+    with os.fdopen(handle, "w") as stream:
+        stream.write(secrets.token_urlsafe(32))
+    try:
+        os.link(written, file)
+    except FileExistsError:
+        pass
+    finally:
+        Path(written).unlink()
+    return file
+
+
+# -- what users ask for ---------------------------------------------------------------------------
+
+
+def select(stack: Stack) -> None:
+    """Makes the stack the current one of its project; creates it when there is none."""
+    if _select(stack):
+        return
+    _localize(stack)
+    # In a folder beside the state, because the engine writes the salt of the new stack's secrets
+    # into the configuration of the folder it runs in.
+    _check(stack, ["stack", "new", stack.name, "--no-select"], folder=stack._scratch)
+    if not _select(stack):
+        raise StackError(f"stack {stack.name} was created, but cannot be found again")
+
+
+def up(stack: Stack, preview_only: bool = False, extra: Sequence[str] = ()) -> None:
+    """Makes the world as the program says, or shows what that would change.
+
+    `extra` are more arguments for the engine, such as `--diff`, `--json` or `--target URN`.
+    """
+    select(stack)
+    command = ["preview"] if preview_only else ["up", "--yes", "--skip-preview"]
+    _operate(stack, [*command, *extra])
+
+
+def destroy(stack: Stack, extra: Sequence[str] = ()) -> None:
+    """Deletes all the stack made; the empty stack and its history stay."""
+    if _select(stack):
+        _operate(stack, ["destroy", "--yes", "--skip-preview", *extra])
+
+
+def outputs(stack: Stack, show_secrets: bool = False) -> dict[str, Any]:
+    """What the stack exported; secrets are `[secret]` unless asked for."""
+    command = ["stack", "output", "--json", "--stack", stack.name]
+    if show_secrets:
+        command.append("--show-secrets")
+    result: dict[str, Any] = json.loads(_check(stack, command) or "{}")
+    return result
+
+
+def unlock(stack: Stack) -> None:
+    """Drops the locks of the stack, whoever holds them."""
+    _check(stack, ["cancel", "--yes", "--stack", stack.name])
+
+
+# -- the engine -----------------------------------------------------------------------------------
+
+
+def _operate(stack: Stack, command: Sequence[str]) -> None:
+    """Runs an operation; what the engine shows goes to the terminal, errors we know to the user."""
+    config = _localize(stack)
+    _drop_dead_locks(stack)
+    arguments = [*command, "--stack", stack.name, "--config-file", str(config)]
+    if not sys.stdout.isatty():
+        arguments.append("--non-interactive")
+    known = ""
+    with _engine(stack, arguments, stderr=subprocess.PIPE) as process:
+        for line in process.stderr or ():
+            if known or _advice(stack, line):
+                known += line
+            else:
+                sys.stderr.write(line)
+    if process.returncode:
+        raise StackError(_advice(stack, known) or f"pulumi {command[0]} of {stack.name} failed")
+
+
+def _check(stack: Stack, command: Sequence[str], folder: Path | None = None) -> str:
+    """Runs a quick command and gives back what it printed."""
+    code, printed, errors = _run(stack, command, folder)
+    if code:
+        said = errors.strip().removeprefix("error: ").splitlines() or [f"exit status {code}"]
+        raise StackError(_advice(stack, errors) or f"pulumi {' '.join(command[:2])}: {said[0]}")
+    return printed
+
+
+def _run(stack: Stack, command: Sequence[str], folder: Path | None = None) -> tuple[int, str, str]:
+    with _engine(
+        stack,
+        [*command, "--non-interactive"],
+        folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        printed, errors = process.communicate()
+    return process.returncode, printed, errors
+
+
+def _engine(
+    stack: Stack, arguments: Sequence[str], folder: Path | None = None, **streams: int
+) -> subprocess.Popen[str]:
+    pulumi = shutil.which("pulumi", path=stack.env["PATH"])
+    if pulumi is None:
+        raise StackError("there is no pulumi on PATH: run `make setup`")
+    return subprocess.Popen(  # noqa: S603 (our own arguments, no shell)
+        [pulumi, *arguments], cwd=folder or stack.project, env=stack.env, text=True, **streams
+    )
+
+
+def _select(stack: Stack) -> bool:
+    code, _, errors = _run(stack, ["stack", "select", stack.name])
+    if code and "no stack named" not in errors:
+        said = errors.strip().removeprefix("error: ").splitlines() or [f"exit status {code}"]
+        raise StackError(_advice(stack, errors) or f"pulumi stack select: {said[0]}")
+    return not code
+
+
+def _advice(stack: Stack, errors: str) -> str | None:
+    """One line for errors whose remedy is known; None for others."""
+    if "incorrect passphrase" in errors:
+        return (
+            f"the passphrase in {_passphrase_source(stack)} does not open the secrets of stack "
+            f"{stack.name}: put back the one it was created with{_start_over(stack)}"
+        )
+    if "unable to read PULUMI_CONFIG_PASSPHRASE_FILE" in errors:
+        return f"cannot read the passphrase: {_passphrase_source(stack)}"
+    if "the stack is currently locked" in errors:
+        return (
+            f"stack {stack.name} is in use by {_lock_holders(errors)}: wait for it, or if that "
+            f"process is gone, run `pulumi cancel --yes --stack {stack.name}`"
+        )
+    return None
+
+
+def _passphrase_source(stack: Stack) -> str:
+    if "PULUMI_CONFIG_PASSPHRASE" in stack.env:
+        return "PULUMI_CONFIG_PASSPHRASE"
+    return stack.env.get("PULUMI_CONFIG_PASSPHRASE_FILE", "PULUMI_CONFIG_PASSPHRASE_FILE")
+
+
+def _start_over(stack: Stack) -> str:
+    backend = _local_backend(stack)
+    return f", or start over with a new state: rm -r {backend}" if backend else ""
+
+
+def _lock_holders(errors: str) -> str:
+    return ", ".join(re.findall(r"created by (\S+ \(pid \d+\) at \S+)", errors)) or "someone else"
+
+
+# -- configuration and locks ----------------------------------------------------------------------
+
+
+def _localize(stack: Stack) -> Path:
+    """The configuration file for the engine: it adds this machine's salt to the file it is given.
+
+    That is a copy, made anew for each command, so that the tracked file stays as the user wrote it.
+    A salt in the tracked file (the engine adds it when used by hand) is left out of the copy: the
+    state has the right one. It is kept where values are encrypted with it. A stack with a secrets
+    provider of its own has nothing of this machine, so its file is used itself.
+    """
+    text = stack.config.read_text() if stack.config.exists() else ""
+    try:
+        settings = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        where = f":{mark.line + 1}" if (mark := getattr(error, "problem_mark", None)) else ""
+        raise StackError(f"{stack.config}{where} is not valid YAML") from error
+    if settings.get("secretsprovider", "default") not in {"default", "passphrase", ""}:
+        return stack.config
+    if not _has_secrets(settings):
+        text = _SALT.sub("", text)
+    stack._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _replace(stack._scratch / "Pulumi.yaml", (stack.project / "Pulumi.yaml").read_text())
+    _replace(local := stack._scratch / stack.config.name, text)
+    return local
+
+
+def _has_secrets(settings: Any) -> bool:
+    if isinstance(settings, Mapping):
+        return "secure" in settings or any(map(_has_secrets, settings.values()))
+    return isinstance(settings, list) and any(map(_has_secrets, settings))
+
+
+def _replace(file: Path, text: str) -> None:
+    handle, written = tempfile.mkstemp(dir=file.parent)
+    with os.fdopen(handle, "w") as stream:
+        stream.write(text)
+    Path(written).replace(file)
+
+
+def _local_backend(stack: Stack) -> Path | None:
+    url = stack.env.get("PULUMI_BACKEND_URL", "")
+    return Path(url.removeprefix("file://")) if url.startswith("file:///") else None
+
+
+def _drop_dead_locks(stack: Stack) -> None:
+    """Removes the lock of an engine that was killed: its process is gone, so nothing is in use."""
+    if (backend := _local_backend(stack)) is None:
+        return
+    for lock in backend.glob(f".pulumi/locks/*/*/{stack.name}/*.json"):
+        holder = json.loads(lock.read_text())
+        if holder["hostname"] == socket.gethostname() and not _alive(holder["pid"]):
+            lock.unlink(missing_ok=True)
+            sys.stderr.write(
+                f"warning: pulumi (pid {holder['pid']}) was killed while it changed {stack.name}: "
+                "going on from what it had recorded\n"
+            )
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

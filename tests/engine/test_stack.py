@@ -1,0 +1,258 @@
+"""The rig's stack commands, run by the real engine with the stand-in for random."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from conftest import CONFIG, NewStack, pulumi, refresh
+
+from rig.stack import (
+    Stack,
+    StackError,
+    destroy,
+    environment,
+    outputs,
+    select,
+    unlock,
+    up,
+)
+
+PLAIN = "import pulumi\npulumi.export('seen', pulumi.Config().require('seen'))\n"
+SLOW = "import pathlib, time\npathlib.Path('started').touch()\ntime.sleep(60)\n"
+
+
+@pytest.fixture
+def plain_stack(new_stack: NewStack) -> Stack:
+    """No resources: for what only concerns the engine."""
+    return new_stack(PLAIN, "config:\n    tiny:seen:   one\n")
+
+
+def exported(stack: Stack, *arguments: str) -> str:
+    done = pulumi(stack, "stack", "export", "--stack", stack.name, *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_secret_lives_from_preview_to_destroy(
+    new_stack: NewStack, capfd: pytest.CaptureFixture[str]
+):
+    stack = new_stack()
+
+    up(stack, preview_only=True, extra=["--diff"])
+    shown = capfd.readouterr().out
+    assert "RandomPassword" in shown
+    assert "result" not in shown or "[secret]" in shown
+
+    up(stack)
+    shown = capfd.readouterr().out
+    assert "+ 3 created" in shown
+    secret = outputs(stack, show_secrets=True)
+    assert re.fullmatch(r"[A-Za-z0-9]{16}", secret["password"])
+    assert re.fullmatch(r"[0-9a-f]{32}", secret["salt"])
+    assert outputs(stack) == {"length": 16, "password": "[secret]", "salt": "[secret]"}
+
+    up(stack)
+    assert "3 unchanged" in (shown := shown + capfd.readouterr().out)
+    assert outputs(stack, show_secrets=True) == secret
+
+    stack.config.write_text(CONFIG.replace("16", "24"))
+    up(stack, preview_only=True, extra=["--diff"])
+    assert "+-2 to replace" in (shown := shown + capfd.readouterr().out)
+    up(stack)
+    replaced = outputs(stack, show_secrets=True)
+    assert len(replaced["password"]) == 24
+    assert replaced["salt"] != secret["salt"], "its keeper is the replaced password"
+
+    values = [value for made in (secret, replaced) for value in made.values() if value != 16]
+    values = [value for value in values if isinstance(value, str)]
+    state, opened = exported(stack), exported(stack, "--show-secrets")
+    files = [file.read_text() for file in stack.state.rglob("*") if file.is_file()]
+    assert len(values) == 4
+    for value in values:
+        assert value not in shown
+        assert value not in state
+        assert not any(value in text for text in files)
+    assert replaced["password"] in opened
+    assert replaced["salt"] in opened
+
+    destroy(stack)
+    assert "- 3 deleted" in capfd.readouterr().out
+    assert "RandomPassword" not in exported(stack)
+
+
+def test_wrong_inputs_stop_before_anything_is_made(
+    new_stack: NewStack, capfd: pytest.CaptureFixture[str]
+):
+    stack = new_stack(config="config:\n  tiny:length: 0\n")
+    with pytest.raises(StackError, match="pulumi up of dev failed"):
+        up(stack)
+    assert "length must be at least 1, not 0" in "".join(capfd.readouterr()).replace("\n", " ")
+    assert "RandomPassword" not in exported(stack)
+
+
+def test_the_tracked_configuration_stays_as_written_and_its_edits_count(plain_stack: Stack):
+    for seen in ("one", "two"):
+        text = f"# mine\nconfig:\n    tiny:seen:   {seen}   # odd\n"
+        plain_stack.config.write_text(text)
+        up(plain_stack)
+        up(plain_stack, preview_only=True)
+        assert outputs(plain_stack) == {"seen": seen}
+        assert plain_stack.config.read_text() == text
+    destroy(plain_stack)
+    assert plain_stack.config.read_text() == text
+    assert {file.name for file in plain_stack.project.glob("Pulumi*")} == {
+        "Pulumi.yaml",
+        "Pulumi.dev.yaml",
+    }
+
+
+def test_pulumi_by_hand_and_the_rig_work_on_the_same_stack(plain_stack: Stack):
+    up(plain_stack)
+    assert pulumi(plain_stack, "config", "set", "--secret", "seen", "hush").returncode == 0
+    by_hand = pulumi(plain_stack, "up", "--yes")
+    assert by_hand.returncode == 0, by_hand.stderr
+    assert outputs(plain_stack, show_secrets=True) == {"seen": "hush"}
+    text = plain_stack.config.read_text()
+    assert "encryptionsalt" in text
+    up(plain_stack)
+    assert outputs(plain_stack, show_secrets=True) == {"seen": "hush"}
+    assert plain_stack.config.read_text() == text
+
+
+def test_a_salt_from_another_machine_does_no_harm(plain_stack: Stack):
+    with plain_stack.config.open("a") as file:
+        file.write("encryptionsalt: v1:AAAAAAAAAAA=:v1:AAAAAAAAAAAAAAAA:AAAAAAAAAAAAAAAAAAAAAAAA\n")
+    up(plain_stack)
+    assert outputs(plain_stack) == {"seen": "one"}
+
+
+def test_the_passphrase_is_made_once_and_only_for_its_owner(tmp_path: Path):
+    def file() -> Path:
+        return Path(environment(tmp_path / "s", base={})["PULUMI_CONFIG_PASSPHRASE_FILE"])
+
+    passphrase = file().read_text()
+    assert len(passphrase) >= 40
+    assert file().stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "s").stat().st_mode & 0o777 == 0o700
+    assert file().read_text() == passphrase
+    assert {path.name for path in (tmp_path / "s").iterdir()} == {"passphrase", "pulumi"}
+
+
+def test_another_passphrase_is_told_in_one_line(plain_stack: Stack):
+    select(plain_stack)
+    (plain_stack.state / "passphrase").write_text("another")
+    with pytest.raises(StackError, match=r"passphrase in .*/passphrase does not open") as told:
+        up(plain_stack)
+    assert "\n" not in str(told.value)
+    assert f"rm -r {plain_stack.state / 'pulumi'}" in str(told.value)
+
+
+def test_a_lost_passphrase_is_not_replaced_by_a_new_one(plain_stack: Stack):
+    select(plain_stack)
+    (plain_stack.state / "passphrase").unlink()
+    with pytest.raises(StackError, match="passphrase is gone") as told:
+        refresh(plain_stack)
+    assert "\n" not in str(told.value)
+    assert not (plain_stack.state / "passphrase").exists()
+
+
+def test_a_stack_in_use_is_left_alone_and_a_killed_engine_is_not_in_the_way(
+    plain_stack: Stack, capfd: pytest.CaptureFixture[str]
+):
+    select(plain_stack)
+    main = plain_stack.project / "__main__.py"
+    main.write_text(SLOW)
+    with subprocess.Popen(
+        ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "--stack", "dev"],
+        cwd=plain_stack.project,
+        env=dict(plain_stack.env),
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as engine:
+        try:
+            wait_for(plain_stack.project / "started")
+            main.write_text(PLAIN)
+            with pytest.raises(StackError, match=rf"in use by .* \(pid {engine.pid}\)") as told:
+                up(plain_stack)
+        finally:
+            engine.kill()
+            stop_session(engine.pid)
+    assert "\n" not in str(told.value)
+    assert "pulumi cancel" in str(told.value)
+    capfd.readouterr()
+
+    up(plain_stack)
+    assert f"pulumi (pid {engine.pid}) was killed" in capfd.readouterr().err
+    assert outputs(plain_stack) == {"seen": "one"}
+
+
+def test_unlock_drops_a_lock_of_another_machine(plain_stack: Stack):
+    select(plain_stack)
+    lock = plain_stack.state / "pulumi/.pulumi/locks/organization/tiny/dev/x.json"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    holder = {"pid": 1, "username": "ann", "hostname": "elsewhere"}
+    lock.write_text(json.dumps(holder | {"timestamp": "2026-01-01T00:00:00Z"}))
+    with pytest.raises(StackError, match=r"in use by ann@elsewhere \(pid 1\)"):
+        up(plain_stack)
+    unlock(plain_stack)
+    up(plain_stack)
+
+
+def test_configuration_that_is_not_yaml_is_named_as_the_user_knows_it(plain_stack: Stack):
+    plain_stack.config.write_text("config:\n  tiny:seen: [one\n")
+    with pytest.raises(StackError, match=r"tiny/Pulumi\.dev\.yaml:3 is not valid YAML"):
+        up(plain_stack)
+
+
+def test_destroying_a_stack_that_was_never_made_is_no_error(plain_stack: Stack):
+    destroy(plain_stack)
+
+
+def test_without_an_engine_the_way_to_get_one_is_told(tmp_path: Path):
+    stack = Stack(project=tmp_path, state=tmp_path, env={"PATH": str(tmp_path)})
+    with pytest.raises(StackError, match="make setup"):
+        select(stack)
+
+
+def test_who_is_logged_in_elsewhere_stays_there(tmp_path: Path):
+    for elsewhere in (
+        {"PULUMI_BACKEND_URL": "s3://state", "PULUMI_CONFIG_PASSPHRASE": "theirs"},
+        {"PULUMI_ACCESS_TOKEN": "pul-0", "PULUMI_HOME": "/theirs"},
+    ):
+        env = environment(tmp_path / "s", base=elsewhere)
+        assert {name: env.get(name) for name in elsewhere} == elsewhere
+        assert not {"PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE_FILE"} & (
+            env.keys() - elsewhere
+        )
+        assert list((tmp_path / "s").iterdir()) == []
+
+
+def test_tools_come_first_on_path_and_the_rigs_cluster_wins(tmp_path: Path):
+    base = {"PATH": "/usr/bin", "KUBECONFIG": "/home/ann/.kube/production"}
+    env = environment(tmp_path, tools=[Path("/a"), Path("/b")], base=base)
+    assert env["PATH"].endswith(f"{os.pathsep}/a{os.pathsep}/b{os.pathsep}/usr/bin")
+    assert env["KUBECONFIG"] == base["KUBECONFIG"]
+    assert environment(tmp_path, kubeconfig=Path("/rig"), base=base)["KUBECONFIG"] == "/rig"
+
+
+def wait_for(file: Path) -> None:
+    deadline = time.monotonic() + 30
+    while not file.exists():
+        assert time.monotonic() < deadline, f"{file} did not appear in 30 s"
+        time.sleep(0.1)
+
+
+def stop_session(pid: int) -> None:
+    """Ends what a killed engine left: its program and plugins are in its session."""
+    for found in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = found.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if int(fields[3]) == pid:
+            os.kill(int(found.parent.name), signal.SIGKILL)
