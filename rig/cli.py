@@ -1,0 +1,122 @@
+"""The command line: ``bin/rig --help``."""
+
+import os
+import shlex
+import signal
+from typing import Annotated
+
+import typer
+
+from rig import cluster, images, stack, toolchain
+from rig.errors import RigError
+from rig.node import machine
+from rig.platform import Platform
+from rig.steps import console
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+Name = Annotated[str, typer.Option("--stack", help="Which Pulumi.<stack>.yaml.")]
+
+
+@app.callback()
+def about() -> None:
+    """One-node cluster and stacks on this machine. SPILLWAY_RIG=name picks another cluster."""
+
+
+@app.command()
+def setup() -> None:
+    """Find or build every program and image; nothing is started."""
+    programs = cluster.setup()
+    cluster.build_images([*images.rig_images(), *images.platform_images()], programs)
+    toolchain.drop_build_cache()
+
+
+@app.command()
+def start() -> None:
+    """Start the cluster; one that runs stays as it is, what died of it starts again."""
+    node = cluster.Rig()
+    node.start()
+    console.print(f"export KUBECONFIG={node.layout.kubeconfig}")
+
+
+@app.command()
+def stop() -> None:
+    """Stop the cluster and leave nothing of it running; its data stays."""
+    cluster.Rig().stop()
+
+
+@app.command()
+def status() -> None:
+    """Show the cluster's processes; exit status 1 when it is not all running."""
+    node = cluster.Rig()
+    states = node.status()
+    if not states:
+        console.print(f"rig {node.layout.name!r} is stopped (start it with: bin/rig start)")
+        for trace in machine.traces(node.layout):
+            console.print(f"left behind: {trace}")
+        raise typer.Exit(1)
+    for name, state in states.items():
+        console.print(f"{name:<28}{state}")
+    console.print(f"{'memory':<28}{node.memory()['rss'] / 2**20:.0f} MiB, pods included")
+    console.print(f"{'kubeconfig':<28}{node.layout.kubeconfig}")
+    if set(states.values()) != {"RUNNING"}:
+        raise typer.Exit(1)
+
+
+@app.command()
+def load(image: Annotated[str, typer.Argument(help="A folder of images/, or an archive.")]) -> None:
+    """Build an image if need be and give it to the cluster."""
+    programs = cluster.setup()
+    cluster.Rig().load([cluster.archive(image, programs)])
+
+
+@app.command()
+def delete(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Stop the cluster and delete all its data."""
+    node = cluster.Rig()
+    if not yes:
+        typer.confirm(f"Delete {node.layout.state} with all volumes and stacks?", abort=True)
+    node.delete()
+
+
+@app.command()
+def up(name: Name = "dev") -> None:
+    """Cluster, images and stack; prints what runs where."""
+    Platform(name).up()
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def preview(context: typer.Context, name: Name = "dev") -> None:
+    """What ``up`` would change. More options go to pulumi, such as --diff or --json."""
+    Platform(name).preview(context.args)
+
+
+@app.command()
+def destroy(name: Name = "dev", yes: Annotated[bool, typer.Option("--yes")] = False) -> None:
+    """Delete what the stack made, data included; the cluster stays."""
+    if not yes:
+        typer.confirm(f"Delete everything of stack {name}, data included?", abort=True)
+    Platform(name).destroy()
+
+
+@app.command()
+def env(name: Name = "dev") -> None:
+    """Print exports for a shell: eval "$(bin/rig env)", then pulumi and kubectl work by hand."""
+    for key, value in Platform(name).environment().items():
+        if os.environ.get(key) != value:
+            typer.echo(f"export {key}={shlex.quote(value)}")
+
+
+def main() -> None:
+    """Run a command; what a person can mend is one line on standard error."""
+    # A `kill` ends like Ctrl-C does: tools are ended, nothing is left half-written.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        app()
+    except (RigError, images.ImageError, stack.StackError) as error:
+        typer.secho(f"error: {error}", fg="red", err=True)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        typer.secho("interrupted; run it again to go on", err=True)
+        raise SystemExit(130) from None

@@ -1,3 +1,0 @@
-module spillway/rig/pause
-
-go 1.26.0

@@ -1,0 +1,1 @@
+"""The one-node cluster: its namespaces, certificates, processes and add-ons."""

@@ -1,0 +1,276 @@
+"""The programs the rig needs: found where they are installed, else built from pinned modules.
+
+A build goes to ``tools/<name>-<hash of its recipe>`` in the cache, so that every clone shares it
+and a changed recipe builds anew. Go's own build cache makes an interrupted build go on where it
+was; it is dropped when all is built, for it takes gigabytes.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from rig.errors import RigError
+from rig.paths import ROOT, cache_dir
+from rig.steps import Step, step
+
+GO = ROOT / "rig" / "go"
+PULUMI = "3.259.0"
+KUBERNETES = "1.36.3"
+KUBERNETES_PROVIDER = "4.25.0"
+OLDEST_PULUMI = (3, 200)
+OLDEST_KUBECTL = (1, 30)
+DOWNLOAD_SECONDS = 120
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tool:
+    """Programs that one Go module makes."""
+
+    name: str
+    module: str
+    """Folder below ``rig/go`` with ``go.mod``, ``go.sum`` and what imports the programs."""
+    packages: dict[str, str]
+    """Program -> Go package."""
+    variables: dict[str, str] = field(default_factory=dict[str, str])
+    """Set by the linker: versions that a program reports."""
+    prepare: Callable[[Path], None] | None = None
+    """Adds files to the copy of the module that is built."""
+    installed: Callable[[], dict[str, Path] | None] = lambda: None
+    """The programs where the machine has them already, in a version that fits."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the build goes."""
+        return cache_dir() / "tools" / f"{self.name}-{self._key}"
+
+    @property
+    def _key(self) -> str:
+        digest = hashlib.sha256(json.dumps([self.packages, self.variables]).encode())
+        for file in sorted((GO / self.module).rglob("*")):
+            if file.is_file():
+                digest.update(f"{file.relative_to(GO)}\0".encode() + file.read_bytes())
+        return digest.hexdigest()[:16]
+
+
+def ensure_all() -> dict[str, Path]:
+    """Every program of the rig by name; builds what is missing."""
+    found = dict[str, Path]()
+    for tool in TOOLS:
+        found.update(_installed(tool) or _built(tool) or _build(tool))
+    return found
+
+
+def drop_build_cache() -> None:
+    """Remove Go's build cache: about 14 GB after all of the above."""
+    shutil.rmtree(_go_cache(), ignore_errors=True)
+
+
+def go_environment() -> dict[str, str]:
+    """Settings with which Go builds the same everywhere."""
+    return {"CGO_ENABLED": "0", "GOCACHE": str(_go_cache()), "GOFLAGS": "", "GOWORK": "off"}
+
+
+def _go_cache() -> Path:
+    return cache_dir() / "go-build"
+
+
+def _installed(tool: Tool) -> dict[str, Path] | None:
+    return tool.installed()
+
+
+def _built(tool: Tool) -> dict[str, Path] | None:
+    programs = {name: tool.folder / name for name in tool.packages}
+    return programs if all(path.exists() for path in programs.values()) else None
+
+
+def _build(tool: Tool) -> dict[str, Path]:
+    if not shutil.which("go"):
+        raise RigError(
+            f"{tool.name} is not installed and cannot be built: install Go 1.26 or later"
+        )
+    work = cache_dir() / "work" / tool.folder.name
+    with step(f"building {tool.name}", log=tool.name) as current:
+        shutil.copytree(GO / tool.module, work, dirs_exist_ok=True)
+        if tool.prepare:
+            tool.prepare(work)
+        (work / "out").mkdir(exist_ok=True)
+        flags = " ".join(["-s", "-w", *(f"-X {k}={v}" for k, v in tool.variables.items())])
+        for program, package in tool.packages.items():
+            _go(
+                current, work, "build", "-v", "-trimpath", "-buildvcs=false", "-ldflags", flags,
+                "-o", f"out/{program}", package,
+            )  # fmt: skip
+        tool.folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(tool.folder, ignore_errors=True)
+        (work / "out").rename(tool.folder)
+        shutil.rmtree(work)
+    return {name: tool.folder / name for name in tool.packages}
+
+
+def _go(current: Step, work: Path, *words: str) -> None:
+    current.run(["go", *words], env=go_environment(), cwd=work)
+
+
+# -- what a machine may have already ---------------------------------------------------------------
+
+
+def _pulumi_installed() -> dict[str, Path] | None:
+    """An official Pulumi, which brings its language host along."""
+    pulumi, host = shutil.which("pulumi"), shutil.which("pulumi-language-python")
+    version = _version([pulumi or "", "version"])
+    if pulumi and host and OLDEST_PULUMI <= version < (4, 0):
+        return {"pulumi": Path(pulumi)}
+    return None
+
+
+def _language_host_installed() -> dict[str, Path] | None:
+    host = shutil.which("pulumi-language-python")
+    return {"pulumi-language-python": Path(host)} if _pulumi_installed() and host else None
+
+
+def _kubectl_installed() -> dict[str, Path] | None:
+    kubectl = shutil.which("kubectl")
+    version = _version([kubectl or "", "version", "--client"])
+    return {"kubectl": Path(kubectl)} if kubectl and version >= OLDEST_KUBECTL else None
+
+
+def _provider_installed() -> dict[str, Path] | None:
+    name = "pulumi-resource-kubernetes"
+    for folder in _plugin_folders():
+        path = folder / f"resource-kubernetes-v{KUBERNETES_PROVIDER}" / name
+        if path.exists():
+            return {name: path}
+    return None
+
+
+def _plugin_folders() -> Iterator[Path]:
+    for home in (os.environ.get("PULUMI_HOME"), Path.home() / ".pulumi"):
+        if home:
+            yield Path(home) / "plugins"
+
+
+@cache
+def _version_text(command: tuple[str, ...]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout
+
+
+def _version(command: list[str]) -> tuple[int, int]:
+    match = re.search(r"v?(\d+)\.(\d+)\.\d+", _version_text(tuple(command))) if command[0] else None
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+# -- what some builds need -------------------------------------------------------------------------
+
+
+def _module_folder(work: Path, module: str) -> Path:
+    """Where Go keeps the source of a module that ``work`` requires; fetches it when it must."""
+    done = subprocess.run(
+        ["go", "mod", "download", "-json", module],
+        cwd=work,
+        env={**os.environ, **go_environment()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RigError(f"{module} cannot be fetched: {done.stdout.strip() or done.stderr.strip()}")
+    return Path(json.loads(done.stdout)["Dir"])
+
+
+def _embed_schema(work: Path) -> None:
+    """The provider's schema with its version in it, as upstream's own generator lays it down."""
+    module = _module_folder(work, "github.com/pulumi/pulumi-kubernetes/provider/v4")
+    source = module / "cmd" / "pulumi-resource-kubernetes"
+    schema = json.loads((source / "schema.json").read_text())
+    schema["version"] = KUBERNETES_PROVIDER
+    (work / "schema-embed.json").write_text(json.dumps(schema))
+    mapping = json.loads((source / "terraform-mapping.json").read_text())
+    (work / "terraform-mapping-embed.json").write_text(json.dumps(mapping))
+
+
+def _lay_exec(work: Path) -> None:
+    """The script with which the host starts a program: the engine's, not the host's older one."""
+    script = work / "out" / "pulumi-language-python-exec"
+    script.parent.mkdir(exist_ok=True)
+    sdk = _module_folder(GO / "pulumi", "github.com/pulumi/pulumi/sdk/v3")
+    shutil.copy(sdk / "python" / "cmd" / script.name, script)
+    script.chmod(0o755)
+
+
+_SDK = "github.com/pulumi/pulumi/sdk/v3"
+_BASE = "k8s.io/component-base/version"
+_KUBERNETES_VERSION = {
+    f"{_BASE}.gitVersion": f"v{KUBERNETES}",
+    f"{_BASE}.gitMajor": KUBERNETES.split(".", maxsplit=1)[0],
+    f"{_BASE}.gitMinor": KUBERNETES.split(".")[1],
+}
+_NODE_PROGRAMS = (
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
+)
+
+TOOLS = (
+    Tool(
+        name="pulumi",
+        module="pulumi",
+        packages={"pulumi": "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"},
+        variables={f"{_SDK}/go/common/version.Version": f"v{PULUMI}"},
+        installed=_pulumi_installed,
+    ),
+    Tool(
+        name="pulumi-language-python",
+        module="pulumi-language-python",
+        packages={
+            "pulumi-language-python": f"{_SDK}/python/cmd/pulumi-language-python",
+        },
+        prepare=_lay_exec,
+        installed=_language_host_installed,
+    ),
+    Tool(
+        name="pulumi-resource-kubernetes",
+        module="pulumi-resource-kubernetes",
+        packages={"pulumi-resource-kubernetes": "."},
+        variables={"main.version": KUBERNETES_PROVIDER},
+        prepare=_embed_schema,
+        installed=_provider_installed,
+    ),
+    Tool(
+        name="kubernetes",
+        module="kubernetes",
+        packages={name: f"k8s.io/kubernetes/cmd/{name}" for name in _NODE_PROGRAMS},
+        variables=_KUBERNETES_VERSION,
+    ),
+    Tool(
+        name="kubectl",
+        module="kubernetes",
+        packages={"kubectl": "k8s.io/kubernetes/cmd/kubectl"},
+        variables=_KUBERNETES_VERSION,
+        installed=_kubectl_installed,
+    ),
+    Tool(name="etcd", module="etcd", packages={"etcd": "go.etcd.io/etcd/server/v3"}),
+    Tool(
+        name="addons",
+        module="addons",
+        packages={
+            "coredns": "./coredns",
+            "network-policy": "./network-policy",
+            "pause": "./pause",
+            "local-path-provisioner": "github.com/rancher/local-path-provisioner",
+            "metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server",
+        },
+    ),
+)
