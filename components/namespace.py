@@ -5,9 +5,12 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components import network
 from components.labels import DNS_LABEL, labels, metadata
 
 DNS_PORT = 53
+DNS_PODS = {"k8s-app": "kube-dns"}
+"""CoreDNS in kubeadm, k3s and RKE2 alike."""
 NODE_LOCAL_DNS = "169.254.20.10/32"
 """https://kubernetes.io/docs/tasks/administer-cluster/nodelocaldns/"""
 
@@ -71,16 +74,11 @@ def _dns_for_all_but_the_silent() -> k8s.networking.v1.NetworkPolicySpecArgsDict
         },
         "policy_types": ["Egress"],
         "egress": [
+            # Without ports: a policy sees the port of the pod, which is not 53 everywhere.
+            {"to": [network.pods_in("kube-system", DNS_PODS)]},
             {
-                "to": [
-                    {
-                        "namespace_selector": {
-                            "match_labels": {"kubernetes.io/metadata.name": "kube-system"}
-                        }
-                    },
-                    {"ip_block": {"cidr": NODE_LOCAL_DNS}},
-                ],
+                "to": [{"ip_block": {"cidr": NODE_LOCAL_DNS}}],
                 "ports": [{"protocol": p, "port": DNS_PORT} for p in ("UDP", "TCP")],
-            }
+            },
         ],
     }

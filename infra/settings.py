@@ -264,7 +264,7 @@ def _keys() -> set[str]:
 def _decode(name: str, text: str) -> Any:
     """The engine hands every value over as text: give sections and booleans their shape back."""
     field = next((f for n, f in Settings.model_fields.items() if to_camel(n) == name), None)
-    if name == "protect" or section(field) is not None:
+    if name == "protect" or section(field) or (field is None and text[:1] in ("{", "[")):
         try:
             return json.loads(text)
         except ValueError:

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import pulumi
 import pytest
 from pulumi.runtime import MockCallArgs, MockResourceArgs
-from pulumi.runtime import config as engine_config
 from pulumi.runtime.settings import get_monitor, reset_options
 
 RANDOM = {
@@ -24,6 +25,7 @@ class Engine(pulumi.runtime.Mocks):
         self.resources: list[MockResourceArgs] = []
         self.requests: dict[str, Any] = {}
         """By name, what the program asked the engine for: protect, dependencies, provider..."""
+        self.urns: list[str] = []
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str, dict[str, Any]]:
         self.resources.append(args)
@@ -51,10 +53,6 @@ class Engine(pulumi.runtime.Mocks):
         """Every Kubernetes object, without the provider."""
         return [r for r in self.resources if r.typ.startswith("kubernetes:")]
 
-    @property
-    def urns(self) -> list[str]:
-        return list(get_monitor().resources)
-
     def urn(self, name: str) -> str:
         return next(urn for urn in self.urns if urn.endswith(f"::{name}"))
 
@@ -63,11 +61,9 @@ def _kind(typ: str) -> str:
     return typ.rpartition(":")[2]
 
 
-@pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    """A fresh loop and engine per test, so no test awaits what another one queued."""
-    monkeypatch.delenv("PULUMI_CONFIG", raising=False)
-    monkeypatch.delenv("KUBECONFIG", raising=False)
+@contextmanager
+def recording() -> Iterator[Engine]:
+    """A fresh loop and engine, so that nothing awaits what an earlier test queued."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     engine = Engine()
@@ -81,27 +77,56 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
         return register(request)
 
     monitor.RegisterResource = record
-    yield engine
-    for task in (pending := asyncio.all_tasks(loop)):
-        task.cancel()
-    loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
-    reset_options()
-    engine_config.set_all_config({}, [])
-    loop.close()
+    try:
+        yield engine
+    finally:
+        engine.urns = list(monitor.resources)
+        for task in (pending := asyncio.all_tasks(loop)):
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+        reset_options()
+        pulumi.runtime.set_all_config({}, [])
+        loop.close()
+
+
+def settle(build: Callable[[], Any]) -> Any:
+    """Build something, wait until every registration has landed, and give back its outputs."""
+    seen: list[Any] = []
+
+    @pulumi.runtime.test
+    def program() -> pulumi.Output[None]:
+        return pulumi.Output.from_input(build()).apply(seen.append)
+
+    program()
+    get_engine().urns = list(get_monitor().resources)
+    return seen[0]
+
+
+def get_engine() -> Engine:
+    return get_monitor().mocks
+
+
+@cache
+def recorded(build: Callable[[], Any]) -> Engine:
+    """What a build registers, built once: for tests that only read."""
+    with recording() as engine:
+        settle(build)
+    return engine
+
+
+@pytest.fixture(autouse=True)
+def no_ambient_config(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither an engine around the tests nor a cluster of the developer's reaches them."""
+    monkeypatch.delenv("PULUMI_CONFIG", raising=False)
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    with recording() as engine:
+        yield engine
 
 
 @pytest.fixture
 def resolve(engine: Engine) -> Callable[[Callable[[], Any]], Any]:
-    """Build something, wait until every registration has landed, and give back its outputs."""
-
-    def run(build: Callable[[], Any]) -> Any:
-        seen: list[Any] = []
-
-        @pulumi.runtime.test
-        def program() -> pulumi.Output[None]:
-            return pulumi.Output.from_input(build()).apply(seen.append)
-
-        program()
-        return seen[0]
-
-    return run
+    return settle

@@ -174,7 +174,7 @@ class Database(pulumi.ComponentResource):
     ) -> k8s.batch.v1.Job:
         args, name = self._args, self._name
         secret = self._secret(
-            "owner",
+            "owner-login",
             {
                 "PGPASSWORD": admin,
                 "OWNER": args.database,

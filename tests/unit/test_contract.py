@@ -1,0 +1,185 @@
+"""What every component promises, checked once for all of them."""
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+from functools import cache
+from typing import get_type_hints
+
+import builders
+import pulumi
+import pytest
+from builders import BUILDERS
+from conftest import recorded
+from pulumi.runtime.rpc import is_rpc_secret
+
+import components
+from components import onprem, shapes
+
+LABELS = {
+    "app.kubernetes.io/name",
+    "app.kubernetes.io/instance",
+    "app.kubernetes.io/component",
+    "app.kubernetes.io/part-of",
+    "app.kubernetes.io/managed-by",
+}
+
+
+def all_components() -> list[type[pulumi.ComponentResource]]:
+    found = {}
+    for module in pkgutil.walk_packages(components.__path__, "components."):
+        for value in vars(importlib.import_module(module.name)).values():
+            if inspect.isclass(value) and issubclass(value, pulumi.ComponentResource):
+                found[value.__module__, value.__name__] = value
+    return [c for (module, _), c in sorted(found.items()) if module.startswith("components")]
+
+
+COMPONENTS = all_components()
+each_component = pytest.mark.parametrize("component", COMPONENTS, ids=lambda c: c.__name__)
+
+
+@cache
+def one(token: str):
+    return recorded(lambda: BUILDERS[token]().urn)
+
+
+@cache
+def two(token: str):
+    return recorded(lambda: [BUILDERS[token]("one").urn, BUILDERS[token]("two").urn])
+
+
+each_token = pytest.mark.parametrize("token", BUILDERS)
+
+
+def declared(component: type) -> set[str]:
+    return {n for n in inspect.get_annotations(component) if not n.startswith("_")}
+
+
+def test_every_component_has_one_known_token(engine, resolve):
+    made = {}
+    for token, build in BUILDERS.items():
+        built = []
+        resolve(lambda build=build, built=built: built.append(build()) or built[0].urn)
+        made[token] = type(built[0])
+        assert f"{token}::" in next(u for u in engine.urns if u.endswith(f"::{built[0]._name}"))
+
+    assert sorted(made.values(), key=str) == sorted(COMPONENTS, key=str)
+
+
+@each_token
+def test_outputs_registered_are_those_the_class_declares(token, engine, resolve, monkeypatch):
+    registered = []
+    original = pulumi.ComponentResource.register_outputs
+
+    def record(self, outputs):
+        registered.append((type(self), set(outputs)))
+        return original(self, outputs)
+
+    monkeypatch.setattr(pulumi.ComponentResource, "register_outputs", record)
+    resolve(lambda: BUILDERS[token]().urn)
+
+    assert registered
+    assert all(outputs == declared(component) for component, outputs in registered)
+
+
+@each_component
+def test_arguments_are_one_frozen_keyword_only_dataclass(component):
+    args = get_type_hints(component.__init__)["args"]
+
+    assert list(inspect.signature(component).parameters) == ["name", "args", "opts"]
+    assert args.__name__ == f"{component.__name__}Args"
+    assert args.__dataclass_params__.frozen
+    assert all(f.kw_only for f in dataclasses.fields(args))
+
+
+@each_component
+def test_what_holds_data_is_protected_unless_the_caller_says_otherwise(component):
+    fields = {f.name: f for f in dataclasses.fields(get_type_hints(component.__init__)["args"])}
+
+    assert fields["protect"].default is True
+
+
+@pytest.mark.parametrize(
+    ("component", "shape"),
+    [(onprem.Database, shapes.Database), (onprem.ObjectStore, shapes.ObjectStore)],
+)
+def test_a_cloud_offers_all_its_shape_asks_for(component, shape):
+    assert declared(component) == declared(shape)
+    assert all(isinstance(getattr(component, name), property) for name in ("ready", "egress"))
+
+
+@each_token
+def test_every_child_carries_every_label(token):
+    engine = one(token)
+
+    assert engine.children()
+    for child in engine.children():
+        assert child.inputs["metadata"]["labels"].keys() >= LABELS, child.name
+        assert all(len(value) <= 63 for value in child.inputs["metadata"]["labels"].values())
+
+
+@each_token
+def test_pods_carry_the_labels_of_what_makes_them(token):
+    engine = one(token)
+
+    for kind in ("Deployment", "StatefulSet", "Job"):
+        for name, inputs in engine.of(kind).items():
+            pod = inputs["spec"]["template"]["metadata"]["labels"]
+            assert pod.items() >= inputs["metadata"]["labels"].items(), name
+            chosen = inputs["spec"].get("selector", {}).get("matchLabels", {})
+            assert chosen.items() <= pod.items(), name
+
+
+@each_token
+def test_two_instances_fit_in_one_stack_each_with_its_own_children(token):
+    engine = two(token)
+
+    children = engine.children()
+    names = [(c.typ, c.inputs["metadata"].get("name")) for c in children]
+    fixed = [pair for pair in names if pair[1]]
+    assert len({c.name for c in children}) == len(children)
+    assert len(fixed) == len(set(fixed))
+    assert all(c.name.startswith(("one-", "two-")) for c in children)
+    parents = {engine.requests[c.name].parent.rpartition("::")[2] for c in children}
+    assert all(parent.startswith(("one", "two")) for parent in parents)
+
+
+@each_token
+def test_selectors_of_two_instances_never_pick_each_others_pods(token):
+    engine = two(token)
+
+    pods = {
+        name: inputs["spec"]["template"]["metadata"]["labels"]
+        for kind in ("Deployment", "StatefulSet", "Job")
+        for name, inputs in engine.of(kind).items()
+    }
+    for name, service in engine.of("Service").items():
+        chosen = service["spec"]["selector"].items()
+        assert len([p for p, labels in pods.items() if chosen <= labels.items()]) == 1, name
+
+
+def test_named_objects_are_deleted_before_they_are_replaced():
+    engine = recorded(builders.everything)
+
+    named = [c.name for c in engine.children() if c.inputs["metadata"].get("name")]
+    assert named
+    assert all(engine.requests[name].deleteBeforeReplace for name in named)
+
+
+def test_jobs_secrets_and_config_maps_get_a_new_name_with_new_content():
+    engine = recorded(builders.everything)
+
+    for kind in ("Job", "Secret", "ConfigMap"):
+        assert engine.of(kind)
+        assert all("name" not in inputs["metadata"] for inputs in engine.of(kind).values())
+
+
+def test_secret_outputs_of_a_component_are_secret_in_state(engine, resolve):
+    def flags():
+        db, store = builders.database(), builders.object_store()
+        secret = [db.password, db.url, store.access_key, store.secret_key]
+        return [output.is_secret() for output in secret]
+
+    assert resolve(flags) == [True] * 4
+    assert all(is_rpc_secret(s["stringData"]) for s in engine.of("Secret").values())
