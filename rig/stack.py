@@ -131,12 +131,13 @@ def select(stack: Stack) -> None:
 
 
 def up(stack: Stack, preview_only: bool = False, extra: Sequence[str] = ()) -> None:
-    """Makes the world as the program says, or shows what that would change.
+    """Makes the world as the program says, or only shows what that would change.
 
+    The preview runs in both cases, so that what is wrong is refused before anything is made.
     `extra` are more arguments for the engine, such as `--diff`, `--json` or `--target URN`.
     """
     select(stack)
-    command = ["preview"] if preview_only else ["up", "--yes", "--skip-preview"]
+    command = ["preview"] if preview_only else ["up", "--yes"]
     _operate(stack, [*command, *extra])
 
 

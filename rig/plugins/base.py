@@ -284,17 +284,17 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
 
 def serve(provider: StandIn) -> None:
     """Serves the engine that started this process, and ends when that engine is gone."""
-    # Ctrl-C reaches the whole process group, but the engine needs its plugins for an orderly end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     unlimited = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
     server = grpc.server(ThreadPoolExecutor(max_workers=4), options=unlimited)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
     engine = os.getppid()
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
+    # How the engine ends its plugins; it waits 5 s for those that do not react.
+    signal.signal(signal.SIGINT, lambda *_: server.stop(grace=None))
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    # An engine that was killed cannot stop its plugins: they notice that they were orphaned.
+    # An engine that was killed cannot end its plugins: they notice that they were orphaned.
     while server.wait_for_termination(timeout=1) and os.getppid() == engine:
         pass
 

@@ -56,7 +56,7 @@ def refresh(stack: Stack) -> Stack:
     return replace(stack, env=env)
 
 
-def pulumi(stack: Stack, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def pulumi(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The engine as a user runs it by hand, with the exported environment."""
     return subprocess.run(
         ["pulumi", *arguments, "--non-interactive"],

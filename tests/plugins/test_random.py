@@ -2,6 +2,7 @@
 
 import base64
 import re
+import signal
 import string
 import subprocess
 import sys
@@ -277,6 +278,15 @@ def test_an_import_says_that_it_needs_the_real_plugin(plugin: Plugin):
     with pytest.raises(grpc.RpcError, match="not supported by this stand-in") as refused:
         plugin.stub.Read(wire.ReadRequest(id="hunter2", type=PASSWORD))
     assert "hunter2" not in str(refused.value)
+
+
+def test_the_plugin_ends_at_once_when_the_engine_says_so():
+    """The engine waits 5 s for a plugin that ignores its interrupt, in every command."""
+    with subprocess.Popen([LAUNCHER], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=3) == 0
+        assert process.stderr.read() == b""
 
 
 def test_a_plugin_whose_engine_was_killed_ends_by_itself():
