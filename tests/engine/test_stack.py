@@ -93,12 +93,17 @@ def test_wrong_inputs_stop_before_anything_is_made(
 
 
 def test_the_tracked_configuration_stays_as_written_and_its_edits_count(plain_stack: Stack):
+    salts = set[str]()
     for seen in ("one", "two"):
         text = f"# mine\nconfig:\n    tiny:seen:   {seen}   # odd\n"
         plain_stack.config.write_text(text)
         up(plain_stack, extra=QUICK)
         assert outputs(plain_stack) == {"seen": seen}
         assert plain_stack.config.read_text() == text
+        salts.add(
+            json.loads(exported(plain_stack))["deployment"]["secrets_providers"]["state"]["salt"]
+        )
+    assert len(salts) == 1, "each command encrypted the state anew"
     up(plain_stack, preview_only=True)
     destroy(plain_stack)
     assert plain_stack.config.read_text() == text
