@@ -8,7 +8,8 @@ from typing import Any
 
 import pulumi
 import pytest
-from pulumi.runtime import MockCallArgs, MockResourceArgs
+from pulumi.runtime import MockCallArgs, MockResourceArgs, resource
+from pulumi.runtime.proto.source_pb2 import StackTrace
 from pulumi.runtime.settings import get_monitor, reset_options
 
 RANDOM = {
@@ -77,6 +78,15 @@ def recording() -> Iterator[Engine]:
         return register(request)
 
     monitor.RegisterResource = record
+    # Where in the program a resource was made is a third of the time of a test, and never read.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resource, "_get_stack_trace", StackTrace, raising=False)
+        yield from _until_closed(engine, monitor, loop)
+
+
+def _until_closed(
+    engine: Engine, monitor: Any, loop: asyncio.AbstractEventLoop
+) -> Iterator[Engine]:
     try:
         yield engine
     finally:

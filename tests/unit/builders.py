@@ -40,15 +40,46 @@ def object_store(name: str = "object-store", **changes: Any) -> onprem.ObjectSto
     return onprem.ObjectStore(name, onprem.ObjectStoreArgs(**{**defaults, **changes}))
 
 
+class Cloud:
+    """A managed service as a cloud would offer it: a shape of which nothing is a pod."""
+
+    def __init__(self, egress: network.Egress, plain: dict[str, str], secret: dict[str, str]):
+        self.egress, self.ready = egress, ()
+        for name, value in plain.items():
+            setattr(self, name, pulumi.Output.from_input(value))
+        for name, value in secret.items():
+            setattr(self, name, pulumi.Output.secret(value))
+
+
+def cloud_database() -> Cloud:
+    return Cloud(
+        network.egress([{"ip_block": {"cidr": "10.64.0.9/32"}}], 5432),
+        {},
+        {"url": "postgresql://mlflow:hunter2@db.example.com:5432/mlflow"},
+    )
+
+
+def cloud_store() -> Cloud:
+    return Cloud(
+        network.egress([{"ip_block": {"cidr": "0.0.0.0/0"}}], 443),
+        {"endpoint": "https://s3.example.com", "region": "eu-central-1", "uri": "s3://artifacts"},
+        {"access_key": "hunter2", "secret_key": "hunter2"},
+    )
+
+
+def cloud_mlflow(name: str = "mlflow", **changes: Any) -> Mlflow:
+    """The server alone: what it uses is somewhere else."""
+    return mlflow(name, **{"database": cloud_database(), "store": cloud_store(), **changes})
+
+
 def mlflow(name: str = "mlflow", **changes: Any) -> Mlflow:
+    given = {"namespace": "spillway", "image": "localhost/spillway/mlflow:1", **changes}
     client = consumer("spillway", name)
-    defaults = {
-        "namespace": "spillway",
-        "image": "localhost/spillway/mlflow:1",
-        "database": database(f"{name}-db", consumers=[client]),
-        "store": object_store(f"{name}-s3", consumers=[client]),
-    }
-    return Mlflow(name, MlflowArgs(**{**defaults, **changes}))
+    if "database" not in given:
+        given["database"] = database(f"{name}-db", consumers=[client])
+    if "store" not in given:
+        given["store"] = object_store(f"{name}-s3", consumers=[client])
+    return Mlflow(name, MlflowArgs(**given))
 
 
 BUILDERS = {

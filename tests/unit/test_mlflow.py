@@ -3,9 +3,8 @@
 import base64
 from fnmatch import fnmatch
 
-import builders
 import pytest
-from builders import mlflow
+from builders import cloud_mlflow, mlflow
 from conftest import recorded
 
 from components.mlflow import MlflowArgs, driver_url, fernet_key
@@ -31,7 +30,7 @@ def env(engine) -> dict[str, str]:
 
 
 def test_clients_get_the_in_cluster_address(resolve):
-    assert resolve(lambda: mlflow().tracking_uri) == "http://mlflow.spillway.svc:5000"
+    assert resolve(lambda: cloud_mlflow().tracking_uri) == "http://mlflow.spillway.svc:5000"
 
 
 def test_the_schema_is_migrated_before_the_servers_start(plain):
@@ -47,7 +46,7 @@ def test_the_migration_waits_for_the_database_and_its_owner(plain):
 
 
 def test_a_new_image_makes_a_new_migration_and_rolls_the_servers(engine, resolve):
-    resolve(lambda: mlflow(image="localhost/spillway/mlflow:2").urn)
+    resolve(lambda: cloud_mlflow(image="localhost/spillway/mlflow:2").urn)
 
     for name in ("mlflow-migration", "mlflow-server"):
         pod = engine.named(name)["spec"]["template"]["spec"]
@@ -184,6 +183,14 @@ def test_connections_of_a_roll_out_fit_into_the_database(replicas, workers):
     assert each * workers * (replicas + 1) <= MAX_CONNECTIONS
 
 
+def test_a_database_and_a_bucket_of_a_cloud_serve_as_well(engine, resolve):
+    resolve(lambda: cloud_mlflow().urn)
+
+    outgoing = engine.named("mlflow-traffic")["spec"]["egress"]
+    assert [rule["to"][0]["ipBlock"]["cidr"] for rule in outgoing] == ["10.64.0.9/32", "0.0.0.0/0"]
+    assert env(engine)["MLFLOW_ARTIFACTS_DESTINATION"] == "s3://artifacts"
+
+
 def test_replicas_survive_a_drain_and_a_roll_out(plain):
     spec = plain.named("mlflow-server")["spec"]
     assert spec["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
@@ -192,7 +199,7 @@ def test_replicas_survive_a_drain_and_a_roll_out(plain):
 
 
 def test_one_replica_has_no_budget_that_would_block_every_drain(engine, resolve):
-    resolve(lambda: mlflow(replicas=1).urn)
+    resolve(lambda: cloud_mlflow(replicas=1).urn)
 
     assert engine.of("PodDisruptionBudget") == {}
 
@@ -201,7 +208,7 @@ def test_one_replica_has_no_budget_that_would_block_every_drain(engine, resolve)
     ("workers", "request_", "limit"), [(2, "768Mi", "2048Mi"), (8, "2304Mi", "5120Mi")]
 )
 def test_memory_follows_the_workers(workers, request_, limit, engine, resolve):
-    resolve(lambda: mlflow(workers=workers).urn)
+    resolve(lambda: cloud_mlflow(workers=workers).urn)
 
     pod = engine.named("mlflow-server")["spec"]["template"]["spec"]
     resources = pod["containers"][0]["resources"]
@@ -216,7 +223,12 @@ def test_prometheus_finds_the_metrics_of_each_replica(plain):
 
 
 def test_a_node_port_is_opened_only_when_asked_for(engine, resolve):
-    resolve(lambda: [mlflow("a").urn, mlflow("b", node_port=30500, pod_network="10.42.0.0/16").urn])
+    resolve(
+        lambda: [
+            cloud_mlflow("a").urn,
+            cloud_mlflow("b", node_port=30500, pod_network="10.42.0.0/16").urn,
+        ]
+    )
 
     inside, outside = (engine.named(f"{n}-service")["spec"] for n in "ab")
     assert inside["type"] == "ClusterIP"
@@ -242,8 +254,8 @@ def test_impossible_arguments_are_refused_before_anything_registers(changes, mes
 
 
 def test_the_same_program_makes_the_same_plan_twice(engine, resolve):
-    resolve(lambda: mlflow("a").urn)
+    resolve(lambda: cloud_mlflow("a").urn)
     first = [r.inputs for r in engine.children() if r.name == "a-server"]
-    resolve(lambda: builders.mlflow("a").urn)
+    resolve(lambda: cloud_mlflow("a").urn)
 
     assert [r.inputs for r in engine.children() if r.name == "a-server"] == first * 2

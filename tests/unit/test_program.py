@@ -5,6 +5,7 @@ import os
 import builders
 import pulumi
 import pytest
+from conftest import recorded
 
 from infra import stack
 from infra.images import content_tag
@@ -33,8 +34,13 @@ def test_a_stack_file_makes_exactly_the_committed_list_of_resources(name, engine
     assert listed(engine) == golden.read_text().splitlines(), "UPDATE_GOLDEN=1 rewrites the list"
 
 
-def test_every_object_goes_through_the_explicit_provider(engine, resolve):
-    run(resolve)
+def dev():
+    pulumi.runtime.set_all_config(builders.stack_config("dev"), [])
+    return stack.assemble()
+
+
+def test_every_object_goes_through_the_explicit_provider():
+    engine = recorded(dev)
 
     objects = [r.name for r in engine.children()]
     assert objects
@@ -59,10 +65,8 @@ def test_protect_covers_the_namespace_the_volumes_and_every_key(protect, expecte
     assert all(marked[n] is expected for n, kind in kinds.items() if kind in precious)
 
 
-def test_new_certificates_in_the_kubeconfig_replace_nothing(engine, resolve):
-    run(resolve)
-
-    assert engine.named("cluster")["clusterIdentifier"] == "dev"
+def test_new_certificates_in_the_kubeconfig_replace_nothing():
+    assert recorded(dev).named("cluster")["clusterIdentifier"] == "dev"
 
 
 def test_another_context_is_another_cluster(engine, resolve):
