@@ -11,7 +11,6 @@ import fcntl
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Generator, Mapping, Sequence
@@ -22,23 +21,12 @@ from pathlib import Path
 
 from infra.images import IMAGES, content_tag
 from rig import base_image
+from rig.image_tools import PROBE_SECONDS, Builder, ImageError, Log, choose_builder, succeeds
 from rig.paths import ROOT, cache_dir, log_dir
 
 ADDONS = ROOT / "rig" / "addons"
 ADDONS_MODULE = ROOT / "rig" / "go" / "addons"
 REGISTRY = "localhost/spillway"
-PROBE_SECONDS = 10
-TOOL_HINT = (
-    "install docker, podman, or buildah with mmdebstrap (apt-get install buildah mmdebstrap)"
-)
-
-HOST_TRUST = (Path("/etc/ssl/certs/ca-certificates.crt"), Path("/etc/pip.conf"))
-"""Mounted into a build, never copied: where the package registries sit behind their own CA, which
-a machine-wide pip.conf tells."""
-
-
-class ImageError(RuntimeError):
-    """An image cannot be had; one line that says what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,14 +36,15 @@ class Image:
     name: str
     folder: Path
     packages: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Binary name -> Go package, built in ``module`` unless the caller has the binary."""
+    """Binary name -> Go package, built unless the caller has the binary."""
     module: Path | None = None
+    """Where the packages' ``go.mod`` is, when it is not the folder."""
 
     @property
     def tag(self) -> str:
         """Follows the folder and, for an add-on, the module its program is built from."""
         tag = content_tag(self.folder.name, self.folder.parent)
-        if self.module is None or self.module == self.folder:
+        if self.module is None:
             return tag
         source = content_tag(self.module.name, self.module.parent)
         return hashlib.sha256(f"{tag}{source}".encode()).hexdigest()[:16]
@@ -83,7 +72,6 @@ _PROGRAMS = {
     "object-store": Image(
         name="object-store",
         folder=_STORE,
-        module=_STORE,
         packages={
             "versitygw": "github.com/versity/versitygw/cmd/versitygw",
             "make-bucket": "./make-bucket",
@@ -139,115 +127,42 @@ def ensure(name: str, log: Path, binaries: Mapping[str, Path] | None = None) -> 
     return archive
 
 
-@dataclass(frozen=True)
-class Log:
-    """A file that receives everything the tools say."""
-
-    path: Path
-
-    def run(self, command: Sequence[str], what: str, **env: str) -> None:
-        """Runs a tool; a failure becomes one line that names the log."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab") as out:
-            out.write(f"+ {' '.join(command)}\n".encode())
-            out.flush()
-            done = subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **env},
-                check=False,
-            )
-        if done.returncode:
-            raise ImageError(f"{what} failed (exit {done.returncode}); see {self.path}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Builder:
-    """docker, podman or buildah behind the two things an image needs."""
-
-    tool: str
-    options: tuple[str, ...] = ()
-
-    def command(self, *arguments: str) -> list[str]:
-        """The tool with its global options."""
-        return [self.tool, *self.options, *arguments]
-
-    def build(self, context: Path, reference: str, base: str) -> list[str]:
-        """An image from a folder. Only docker builds elsewhere, so only it cannot mount."""
-        arguments = ["bud" if self.tool == "buildah" else "build"]
-        arguments += ["--tag", reference, "--build-arg", f"BASE={base}"]
-        if self.tool != "docker":
-            arguments += ["--network=host", "--layers"]
-            if all(file.is_file() for file in HOST_TRUST):
-                arguments += [f"--volume={file}:{file}:ro" for file in HOST_TRUST]
-        return self.command(*arguments, str(context))
-
-    def save(self, reference: str, path: Path) -> list[str]:
-        """An uncompressed archive that containerd and docker both read."""
-        if self.tool == "buildah":
-            return self.command("push", "--quiet", reference, f"docker-archive:{path}:{reference}")
-        return self.command("save", "--output", str(path), reference)
-
-
-@cache
-def choose_builder() -> Builder:
-    """The first that works here: an engine of docker, podman, buildah."""
-    if shutil.which("docker") and _succeeds(["docker", "info"], PROBE_SECONDS):
-        return Builder(tool="docker")
-    if shutil.which("podman") and _succeeds(["podman", "info"], PROBE_SECONDS):
-        return Builder(tool="podman")
-    if shutil.which("buildah"):
-        root = cache_dir() / "buildah"
-        options = ("--root", str(root), "--runroot", str(cache_dir() / "buildah-run"))
-        return Builder(tool="buildah", options=options)
-    raise ImageError(f"no container builder works here: {TOOL_HINT}")
-
-
 def _build(image: Image, archive: Archive, log: Log, binaries: Mapping[str, Path]) -> None:
     builder = choose_builder()
-    base = _base(builder, log)
-    archive.path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"spillway-{image.name}-") as folder:
         context = Path(folder) / "context"
         shutil.copytree(image.folder, context, ignore=shutil.ignore_patterns("__pycache__", ".*"))
-        for name, package in image.packages.items():
-            _put_binary(image, name, package, binaries, context / "bin" / name, log)
-        _build_context(builder, context, image.reference, base, log)
+        _add_programs(image, context / "bin", binaries, log)
+        _build_context(builder, context, archive.reference, _base(builder, log), log)
     partial = archive.path.with_suffix(f".{os.getpid()}.partial")
     partial.unlink(missing_ok=True)  # docker-archive refuses a file that is there
     try:
-        log.run(builder.save(image.reference, partial), f"saving image {image.name}")
+        log.run(builder.save(archive.reference, partial), f"saving image {image.name}")
         partial.replace(archive.path)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def _put_binary(
-    image: Image, name: str, package: str, given: Mapping[str, Path], target: Path, log: Log
-) -> None:
-    target.parent.mkdir(exist_ok=True)
-    if name in given:
-        shutil.copy2(given[name], target)
-        return
-    if shutil.which("go") is None:
-        raise ImageError(f"image {image.name} needs {name}: install Go 1.26 or later")
-    assert image.module is not None
-    flags = ("-C", str(image.module), "-trimpath", "-ldflags", "-s -w")
-    log.run(
-        ["go", "build", *flags, "-o", str(target), package],
-        f"building {name}",
-        CGO_ENABLED="0",
-        GOCACHE=str(cache_dir() / "go-build"),
-    )
+def _add_programs(image: Image, target: Path, given: Mapping[str, Path], log: Log) -> None:
+    for name, package in image.packages.items():
+        target.mkdir(exist_ok=True)
+        if name in given:
+            shutil.copy2(given[name], target / name)
+            continue
+        if shutil.which("go") is None:
+            raise ImageError(f"image {image.name} needs {name}: install Go 1.26 or later")
+        module = str(image.module or image.folder)
+        flags = ("-trimpath", "-ldflags", "-s -w", "-o", str(target / name))
+        log.run(
+            ["go", "build", "-C", module, *flags, package],
+            f"building {name}",
+            CGO_ENABLED="0",
+            GOCACHE=str(cache_dir() / "go-build"),
+        )
 
 
 def _build_context(builder: Builder, context: Path, reference: str, base: str, log: Log) -> None:
-    # Without user namespaces or a seccomp of its own, buildah needs no more than a chroot.
-    env = {"BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": "overlay"}
-    command = builder.build(context, reference, base)
-    log.run(command, f"building image {reference}", **(env if builder.tool == "buildah" else {}))
+    log.run(builder.build(context, reference, base), f"building {reference}", **builder.environment)
 
 
 @cache
@@ -256,9 +171,9 @@ def _base(builder: Builder, log: Log) -> str:
     if named := base_image.wanted():
         return named
     reference = f"{REGISTRY}/base:{base_image.bootstrap_tag()}"
-    if _succeeds(builder.command("inspect", "--type", "image", reference), 60):
+    if succeeds(builder.command("inspect", "--type", "image", reference), 60):
         return reference
-    if _succeeds(builder.command("manifest", "inspect", base_image.PUBLIC), PROBE_SECONDS):
+    if succeeds(builder.command("manifest", "inspect", base_image.PUBLIC), PROBE_SECONDS):
         return base_image.PUBLIC
     if not base_image.can_bootstrap():
         raise ImageError(
@@ -280,17 +195,6 @@ def _one_build_at_a_time() -> Generator[None]:
     with (_store() / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _succeeds(command: Sequence[str], seconds: float) -> bool:
-    quiet = subprocess.DEVNULL
-    try:
-        done = subprocess.run(
-            command, stdin=quiet, stdout=quiet, stderr=quiet, timeout=seconds, check=False
-        )
-    except (subprocess.TimeoutExpired, OSError):
-        return False
-    return done.returncode == 0
 
 
 def _store() -> Path:

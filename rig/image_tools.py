@@ -1,0 +1,114 @@
+"""The tools that build images here: docker, podman or buildah, found by asking them.
+
+Owns their command lines and how they are run; what is built is ``rig.images``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from rig.paths import cache_dir
+
+PROBE_SECONDS = 10
+TOOL_HINT = (
+    "install docker, podman, or buildah with mmdebstrap (apt-get install buildah mmdebstrap)"
+)
+
+HOST_TRUST = (Path("/etc/ssl/certs/ca-certificates.crt"), Path("/etc/pip.conf"))
+"""Mounted into a build, never copied: where the package registries sit behind their own CA, which
+a machine-wide pip.conf tells."""
+
+
+class ImageError(RuntimeError):
+    """An image cannot be had; one line that says what to do."""
+
+
+@dataclass(frozen=True)
+class Log:
+    """A file that receives everything the tools say."""
+
+    path: Path
+
+    def run(self, command: Sequence[str], what: str, **env: str) -> None:
+        """Runs a tool; a failure becomes one line that names the log."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab") as out:
+            out.write(f"+ {' '.join(command)}\n".encode())
+            out.flush()
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **env},
+                check=False,
+            )
+        if done.returncode:
+            raise ImageError(f"{what} failed (exit {done.returncode}); see {self.path}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Builder:
+    """docker, podman or buildah behind the two things an image needs."""
+
+    tool: str
+    options: tuple[str, ...] = ()
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Where buildah runs without user namespaces, it can still change root."""
+        if self.tool != "buildah":
+            return {}
+        return {"BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": "overlay"}
+
+    def command(self, *arguments: str) -> list[str]:
+        """The tool with its global options."""
+        return [self.tool, *self.options, *arguments]
+
+    def build(self, context: Path, reference: str, base: str) -> list[str]:
+        """An image from a folder. Only docker builds elsewhere, so only it cannot mount."""
+        arguments = ["bud" if self.tool == "buildah" else "build"]
+        arguments += ["--tag", reference, "--build-arg", f"BASE={base}"]
+        if self.tool != "docker":
+            arguments += ["--network=host", "--layers"]
+            if all(file.is_file() for file in HOST_TRUST):
+                arguments += [f"--volume={file}:{file}:ro" for file in HOST_TRUST]
+        return self.command(*arguments, str(context))
+
+    def save(self, reference: str, path: Path) -> list[str]:
+        """An uncompressed archive that containerd and docker both read."""
+        if self.tool == "buildah":
+            return self.command("push", "--quiet", reference, f"docker-archive:{path}:{reference}")
+        return self.command("save", "--output", str(path), reference)
+
+
+@cache
+def choose_builder() -> Builder:
+    """The first that works here: an engine of docker, podman, buildah."""
+    if shutil.which("docker") and succeeds(["docker", "info"], PROBE_SECONDS):
+        return Builder(tool="docker")
+    if shutil.which("podman") and succeeds(["podman", "info"], PROBE_SECONDS):
+        return Builder(tool="podman")
+    if shutil.which("buildah"):
+        root = cache_dir() / "buildah"
+        options = ("--root", str(root), "--runroot", str(cache_dir() / "buildah-run"))
+        return Builder(tool="buildah", options=options)
+    raise ImageError(f"no container builder works here: {TOOL_HINT}")
+
+
+def succeeds(command: Sequence[str], seconds: float) -> bool:
+    """Whether a silent question to a tool is answered with yes, in time."""
+    quiet = subprocess.DEVNULL
+    try:
+        done = subprocess.run(
+            command, stdin=quiet, stdout=quiet, stderr=quiet, timeout=seconds, check=False
+        )
+    except (subprocess.TimeoutExpired, OSError):
+        return False
+    return done.returncode == 0

@@ -1,0 +1,211 @@
+"""The builder takes the first tool that works, builds once per content, and fails in one line."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rig import base_image, image_tools, images
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("SPILLWAY_BASE_IMAGE", raising=False)
+    monkeypatch.setattr(image_tools, "HOST_TRUST", ())
+    images.choose_builder.cache_clear()
+    images._base.cache_clear()
+    yield
+    images.choose_builder.cache_clear()
+    images._base.cache_clear()
+
+
+@pytest.fixture
+def tools(monkeypatch, tmp_path):
+    """Stand-ins on PATH: a name, and the shell code that answers a call."""
+    folder = tmp_path / "tools"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    which = shutil.which
+    monkeypatch.setattr(shutil, "which", lambda name: str(folder / name) if name in made else None)
+    assert which("sh")
+    made = set()
+
+    def make(name, code="exit 0"):
+        script = folder / name
+        script.write_text(f'#!/bin/sh\necho "$0 $*" >> {tmp_path}/calls\n{code}\n')
+        script.chmod(0o755)
+        made.add(name)
+
+    make.calls = lambda: (tmp_path / "calls").read_text().splitlines()
+    return make
+
+
+SAVING = 'case "$1" in save) shift; echo archive > "$2";; esac'
+
+
+@pytest.mark.parametrize(
+    ("installed", "chosen"),
+    [
+        ({"docker": "exit 0", "podman": "exit 0", "buildah": "exit 0"}, "docker"),
+        ({"docker": "exit 1", "podman": "exit 0", "buildah": "exit 0"}, "podman"),
+        ({"docker": "exit 1", "podman": "exit 1", "buildah": "exit 0"}, "buildah"),
+        ({"buildah": "exit 0"}, "buildah"),
+    ],
+    ids=["an engine first", "a docker client without an engine does not count", "two dead", "one"],
+)
+def test_the_first_tool_that_works_builds(installed, chosen, tools):
+    for name, code in installed.items():
+        tools(name, code)
+
+    assert images.choose_builder().tool == chosen
+
+
+def test_without_any_tool_the_error_says_what_to_install(tools):
+    with pytest.raises(images.ImageError, match=r"no container builder.*install docker, podman"):
+        images.choose_builder()
+
+
+def test_an_image_is_built_once_per_content(tools, tmp_path):
+    tools("docker", SAVING)
+
+    first = images.ensure("postgres", tmp_path / "log")
+    calls = len(tools.calls())
+    again = images.ensure("postgres", tmp_path / "log")
+
+    assert first == again == images.archive_of("postgres")
+    assert first.path.read_text() == "archive\n"
+    assert first.reference.startswith("localhost/spillway/postgres:")
+    assert first.reference.endswith(first.path.stem.removeprefix("postgres-"))
+    assert len(tools.calls()) == calls
+
+
+def test_a_failed_build_is_one_line_that_names_the_log_and_leaves_no_archive(tools, tmp_path):
+    tools("docker", 'case "$1" in build) echo broken here; exit 3;; esac')
+    log = tmp_path / "logs" / "image.log"
+
+    with pytest.raises(images.ImageError) as error:
+        images.ensure("postgres", log)
+
+    assert str(log) in str(error.value)
+    assert "\n" not in str(error.value)
+    assert "broken here" in log.read_text()
+    assert not list(tmp_path.glob("cache/spillway/images/*.tar*"))
+
+
+def test_a_save_that_is_cut_short_is_not_taken_for_an_archive(tools, tmp_path):
+    tools("docker", 'case "$1" in save) shift; echo half > "$2"; exit 1;; esac')
+
+    with pytest.raises(images.ImageError, match="saving image postgres failed"):
+        images.ensure("postgres", tmp_path / "log")
+
+    assert not list(tmp_path.glob("cache/spillway/images/*.tar*"))
+    assert not list(tmp_path.glob("cache/spillway/images/*.partial"))
+
+
+def test_the_programs_given_are_put_into_the_build_context(tools, tmp_path):
+    keep = tmp_path / "seen"
+    tools("docker", f'case "$1" in build) for c; do :; done; cp -r "$c" {keep};; esac\n{SAVING}')
+    programs = {name: tmp_path / name for name in ("versitygw", "make-bucket")}
+    for file in programs.values():
+        file.write_text(f"program {file.name}")
+
+    images.ensure("object-store", tmp_path / "log", programs)
+
+    assert (keep / "bin" / "versitygw").read_text() == "program versitygw"
+    assert (keep / "bin" / "make-bucket").read_text() == "program make-bucket"
+    assert (keep / "Dockerfile").is_file()
+
+
+def test_without_go_and_without_programs_the_error_says_so(tools, tmp_path):
+    tools("docker", SAVING)
+
+    with pytest.raises(images.ImageError, match="needs versitygw: install Go"):
+        images.ensure("object-store", tmp_path / "log")
+
+
+def test_a_base_that_the_user_names_is_used_without_asking_a_registry(tools, tmp_path, monkeypatch):
+    tools("docker", SAVING)
+    monkeypatch.setenv("SPILLWAY_BASE_IMAGE", "registry.example.com/debian:trixie")
+
+    images.ensure("postgres", tmp_path / "log")
+
+    build = next(call for call in tools.calls() if " build " in call)
+    assert "--build-arg BASE=registry.example.com/debian:trixie" in build
+    assert not any("manifest" in call for call in tools.calls())
+
+
+def test_the_public_base_is_used_where_a_registry_answers(tools, tmp_path):
+    tools("docker", f'[ "$1" != inspect ] || exit 1\n{SAVING}')
+
+    images.ensure("postgres", tmp_path / "log")
+
+    assert any(f"BASE={base_image.PUBLIC}" in call for call in tools.calls())
+
+
+def test_without_registry_and_bootstrap_the_error_says_what_to_install(
+    tools, tmp_path, monkeypatch
+):
+    tools("docker", 'case "$1" in inspect|manifest) exit 1;; esac')
+    monkeypatch.setattr(base_image, "can_bootstrap", lambda: False)
+
+    with pytest.raises(images.ImageError, match=r"install mmdebstrap.*SPILLWAY_BASE_IMAGE"):
+        images.ensure("postgres", tmp_path / "log")
+
+
+def test_the_hosts_trust_is_mounted_and_never_copied(tmp_path, monkeypatch):
+    files = (tmp_path / "ca.crt", tmp_path / "pip.conf")
+    for file in files:
+        file.write_text("here")
+    monkeypatch.setattr(image_tools, "HOST_TRUST", files)
+    context = Path("context")
+
+    for tool in ("podman", "buildah"):
+        command = images.Builder(tool=tool).build(context, "name:tag", "base")
+        assert [f"--volume={file}:{file}:ro" for file in files] == [
+            word for word in command if word.startswith("--volume")
+        ]
+    files[1].unlink()
+    assert "--volume" not in " ".join(images.Builder(tool="podman").build(context, "n:t", "b"))
+
+
+def test_the_base_takes_nothing_of_the_host_but_debians_keys():
+    command = " ".join(base_image.bootstrap_command(Path("base.tar")))
+
+    assert "--mode=root" in command
+    for leftover in ("resolv.conf", "hostname", "/var/log", "/var/lib/apt/lists"):
+        assert leftover in command
+    assert "sources.list" not in command
+    assert "--aptopt" not in command
+
+
+def test_an_addons_tag_follows_its_programs_source(tmp_path, monkeypatch):
+    module = tmp_path / "addons"
+    module.mkdir()
+    (module / "go.mod").write_text("module addons\n")
+    folder = tmp_path / "images" / "pause"
+    folder.mkdir(parents=True)
+    (folder / "Dockerfile").write_text("FROM scratch\n")
+    image = images.Image(name="pause", folder=folder, packages={"pause": "./p"}, module=module)
+    before = image.tag
+
+    (module / "go.mod").write_text("module addons\n\ngo 1.26\n")
+
+    assert image.tag != before
+
+
+def test_an_unknown_image_is_an_error_that_lists_the_known():
+    with pytest.raises(images.ImageError, match=r"no image named 'mlfow'; there are .*mlflow"):
+        images.find("mlfow")
+
+
+def test_the_builder_needs_no_engine_of_pulumi():
+    code = "import sys, rig.images; sys.exit('pulumi' in sys.modules)"
+
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False)
+
+    assert done.returncode == 0

@@ -1,0 +1,160 @@
+"""What every image folder promises: unprivileged, locked, and nothing fetched behind one's back."""
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from rig import base_image, images
+
+FOLDERS = [images.find(name).folder for name in (*images.platform_images(), *images.rig_images())]
+ROOT_ON_PURPOSE = {"helper"}
+"""It makes and removes volumes' folders, which belong to the node's root."""
+
+SCRIPTS = [
+    file
+    for folder in FOLDERS
+    for file in sorted(folder.rglob("*"))
+    if file.is_file() and file.read_bytes().startswith(b"#!")
+]
+# Spelt in pieces, so that this file itself names none of them.
+REGISTRY_HOSTS = re.compile(
+    r"\b(?:deb\.debian|security\.debian|py" + r"pi|files\.pythonhosted|proxy\.golang|"
+    r"sum\.golang|registry\.npmjs)\b",
+    re.IGNORECASE,
+)
+
+
+def each(folders: list[Path]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("folder", folders, ids=lambda folder: folder.name)
+
+
+def instructions(folder: Path) -> list[tuple[str, str]]:
+    """(name, arguments) of each, without comments, continued lines joined."""
+    text = (folder / "Dockerfile").read_text()
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    joined = re.sub(r"\\\n\s*", " ", "\n".join(lines))
+    return [(n, a) for n, _, a in (li.partition(" ") for li in joined.splitlines() if li.strip())]
+
+
+def values(folder: Path, name: str) -> list[str]:
+    return [arguments for found, arguments in instructions(folder) if found == name]
+
+
+def committed(folder: Path) -> list[Path]:
+    return [f for f in folder.rglob("*") if f.is_file() and "__pycache__" not in f.parts]
+
+
+def test_there_are_images_to_look_at():
+    assert {"postgres", "object-store", "mlflow", "pause", "helper"} <= {f.name for f in FOLDERS}
+
+
+@each(FOLDERS)
+def test_an_image_runs_as_a_numeric_user_that_is_not_root(folder):
+    uid, _, gid = values(folder, "USER")[-1].partition(":")
+
+    assert uid.isdigit()
+    assert gid.isdigit()
+    assert (int(uid) == 0) == (folder.name in ROOT_ON_PURPOSE)
+
+
+@each(FOLDERS)
+def test_a_process_is_started_without_a_shell_around_it(folder):
+    commands = [*values(folder, "ENTRYPOINT"), *values(folder, "CMD")]
+
+    assert commands
+    assert all(isinstance(json.loads(command), list) for command in commands)
+
+
+@each(FOLDERS)
+def test_an_image_is_made_from_the_one_base_or_from_nothing(folder):
+    origins = {origin.split(" ")[0] for origin in values(folder, "FROM")}
+
+    assert origins <= {"${BASE}", "scratch"}
+    if "${BASE}" in origins:
+        assert values(folder, "ARG") == [f"BASE={base_image.PUBLIC}"]
+
+
+@each(FOLDERS)
+def test_an_image_says_what_it_is(folder):
+    labels = " ".join(values(folder, "LABEL"))
+
+    assert f'org.opencontainers.image.title="spillway/{folder.name}"' in labels
+    assert "org.opencontainers.image.version=" in labels
+
+
+@each(FOLDERS)
+def test_nothing_is_fetched_by_url(folder):
+    assert not values(folder, "ADD")
+    for command in values(folder, "RUN"):
+        assert not re.search(r"\b(curl|wget|git clone)\b|https?://", command)
+
+
+@each(FOLDERS)
+def test_packages_leave_no_lists_or_caches_behind(folder):
+    last_stage = instructions(folder)[-[n for n, _ in instructions(folder)][::-1].index("FROM") :]
+    for name, command in last_stage:
+        if name == "RUN" and "apt-get" in command:
+            assert "--no-install-recommends" in command
+            assert "/var/lib/apt/lists/*" in command
+
+
+@each(FOLDERS)
+def test_no_file_names_a_package_registry(folder):
+    for file in committed(folder):
+        if file.name != "go.sum":
+            found = REGISTRY_HOSTS.search(file.read_text())
+            assert not found, f"{file}: {found and found.group()}"
+
+
+@each(FOLDERS)
+def test_no_file_carries_a_certificate_or_a_key(folder):
+    for file in committed(folder):
+        assert "-----BEGIN" not in file.read_text(), file
+
+
+@each([folder for folder in FOLDERS if (folder / "requirements.in").exists()])
+def test_every_python_requirement_is_pinned_and_has_its_hash(folder):
+    text = (folder / "requirements.txt").read_text().replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+
+    assert lines
+    for line in lines:
+        assert re.match(r"[A-Za-z0-9._-]+(\[[a-z,]+\])?==\S+ .*--hash=sha256:[0-9a-f]{64}", line)
+    assert any("--require-hashes" in command for command in values(folder, "RUN"))
+
+
+@each([folder for folder in FOLDERS if (folder / "requirements.in").exists()])
+def test_what_is_wanted_is_what_is_locked(folder):
+    locked = (folder / "requirements.txt").read_text()
+    for line in (folder / "requirements.in").read_text().splitlines():
+        if line and not line.startswith("#"):
+            name, _, version = line.partition("==")
+            name = re.sub(r"\[.*\]", "", name)
+            assert re.search(rf"^{name}(\[.*\])?=={re.escape(version)}", locked, re.MULTILINE), line
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_a_script_can_be_parsed_and_executed(script):
+    shebang = script.read_text().splitlines()[0]
+
+    assert os.access(script, os.X_OK) or script.suffix == ".sh"
+    if shebang == "#!/bin/sh":
+        subprocess.run(["sh", "-n", script], check=True)
+    else:
+        compile(script.read_text(), script, "exec")
+
+
+def test_the_pinned_version_is_the_labelled_one():
+    mlflow = images.find("mlflow").folder
+    version = re.search(r"^mlflow==(\S+)", (mlflow / "requirements.txt").read_text(), re.MULTILINE)
+    gateway = images.find("object-store").folder
+    module = re.search(r"versitygw v(\S+)", (gateway / "go.mod").read_text())
+
+    assert version is not None
+    assert module is not None
+    assert f'version="{version[1]}"' in (mlflow / "Dockerfile").read_text()
+    assert f'version="{module[1]}"' in (gateway / "Dockerfile").read_text()
