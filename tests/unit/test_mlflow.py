@@ -3,9 +3,11 @@
 import base64
 from fnmatch import fnmatch
 
+import pulumi
 import pytest
-from builders import cloud_mlflow, mlflow
+from builders import cloud_database, cloud_mlflow, mlflow
 from conftest import recorded
+from pulumi.runtime.rpc import is_rpc_secret
 
 from components.mlflow import MlflowArgs, driver_url, fernet_key
 from components.mlflow_env import MAX_CONNECTIONS, Reach, connection_pool
@@ -61,6 +63,17 @@ def test_the_migration_gets_the_database_and_no_other_secret(plain):
         "MLFLOW_BACKEND_STORE_URI": "postgresql+psycopg://mlflow:hunter2mlflowdbownerpassword"
         "@mlflow-db.spillway.svc:5432/mlflow"
     }
+
+
+def test_a_plain_database_url_is_encrypted_in_state(engine, resolve):
+    def careless():
+        cloud = cloud_database()
+        cloud.url = pulumi.Output.from_input("postgresql://u:hunter2@db/mlflow")
+        return cloud_mlflow(database=cloud).urn
+
+    resolve(careless)
+
+    assert is_rpc_secret(engine.named("mlflow-database")["stringData"])
 
 
 def test_the_server_holds_an_ordinary_account_and_never_a_root_key(plain):
