@@ -21,6 +21,8 @@ from typing import Any, Final
 
 import yaml
 
+from rig.errors import RigError
+
 STAND_INS: Final[Mapping[str, Path]] = {"random": Path(__file__).parent / "plugins" / "random"}
 """By plugin name, the folder to put on PATH (`tools`) where the real plugin cannot be had."""
 
@@ -29,8 +31,8 @@ _BACKENDS: Final = ("PULUMI_BACKEND_URL", "PULUMI_ACCESS_TOKEN")
 _PASSPHRASES: Final = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
 
 
-class StackError(Exception):
-    """What went wrong and what to do about it, in one line; the engine has said the rest."""
+class StackError(RigError):
+    """What went wrong with the engine, in one line; what it printed itself is not repeated."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +174,7 @@ def _operate(stack: Stack, command: Sequence[str]) -> None:
     if not sys.stdout.isatty():
         arguments.append("--non-interactive")
     known = ""
-    with _engine(stack, arguments, stderr=subprocess.PIPE) as process:
+    with _engine(stack, arguments) as process:
         for line in process.stderr or ():
             if known or _advice(stack, line):
                 known += line
@@ -192,25 +194,25 @@ def _check(stack: Stack, command: Sequence[str], folder: Path | None = None) -> 
 
 
 def _run(stack: Stack, command: Sequence[str], folder: Path | None = None) -> tuple[int, str, str]:
-    with _engine(
-        stack,
-        [*command, "--non-interactive"],
-        folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
+    arguments = [*command, "--non-interactive"]
+    with _engine(stack, arguments, folder, stdout=subprocess.PIPE) as process:
         printed, errors = process.communicate()
     return process.returncode, printed, errors
 
 
 def _engine(
-    stack: Stack, arguments: Sequence[str], folder: Path | None = None, **streams: int
+    stack: Stack, arguments: Sequence[str], folder: Path | None = None, stdout: int | None = None
 ) -> subprocess.Popen[str]:
     pulumi = shutil.which("pulumi", path=stack.env["PATH"])
     if pulumi is None:
         raise StackError("there is no pulumi on PATH: run `make setup`")
-    return subprocess.Popen(  # noqa: S603 (our own arguments, no shell)
-        [pulumi, *arguments], cwd=folder or stack.project, env=stack.env, text=True, **streams
+    return subprocess.Popen(
+        [pulumi, *arguments],
+        cwd=folder or stack.project,
+        env=stack.env,
+        text=True,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
     )
 
 
