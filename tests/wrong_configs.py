@@ -307,7 +307,7 @@ WRONG = [
         "a section that is empty",
         {"spillway:cluster": None},
         "spillway:cluster",
-        "null",
+        '""',
         "a map with: context, network",
     ),
     # --- the kubeconfig

@@ -108,4 +108,7 @@ def stack_config(stack: str) -> dict[str, str]:
 
 
 def as_text(value: Any) -> str:
+    """An empty value reaches the program as empty text."""
+    if value is None:
+        return ""
     return value if isinstance(value, str) else json.dumps(value)
