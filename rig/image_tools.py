@@ -20,9 +20,12 @@ TOOL_HINT = (
     "install docker, podman, or buildah with mmdebstrap (apt-get install buildah mmdebstrap)"
 )
 
-HOST_TRUST = (Path("/etc/ssl/certs/ca-certificates.crt"), Path("/etc/pip.conf"))
-"""Mounted into a build, never copied: where the package registries sit behind their own CA, which
-a machine-wide pip.conf tells."""
+PIP_CONFIG = Path("/etc/pip.conf")
+"""Lent to the one command that installs Python packages, as a secret: in no layer."""
+
+TRUST = Path("/etc/ssl/certs/ca-certificates.crt")
+"""Mounted over the base's own file while building, where a pip.conf tells that the registries sit
+behind this machine's own CA. Never copied."""
 
 
 class ImageError(RuntimeError):
@@ -75,10 +78,12 @@ class Builder:
         """An image from a folder. Only docker builds elsewhere, so only it cannot mount."""
         arguments = ["bud" if self.tool == "buildah" else "build"]
         arguments += ["--tag", reference, "--build-arg", f"BASE={base}"]
+        if PIP_CONFIG.is_file():
+            arguments += ["--secret", f"id=pip.conf,src={PIP_CONFIG}"]
         if self.tool != "docker":
             arguments += ["--network=host", "--layers"]
-            if all(file.is_file() for file in HOST_TRUST):
-                arguments += [f"--volume={file}:{file}:ro" for file in HOST_TRUST]
+            if PIP_CONFIG.is_file() and TRUST.is_file():
+                arguments += [f"--volume={TRUST}:{TRUST}:ro"]
         return self.command(*arguments, str(context))
 
     def save(self, reference: str, path: Path) -> list[str]:

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def fresh(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("SPILLWAY_BASE_IMAGE", raising=False)
-    monkeypatch.setattr(image_tools, "HOST_TRUST", ())
+    monkeypatch.setattr(image_tools, "PIP_CONFIG", tmp_path / "absent")
     images.choose_builder.cache_clear()
     images._base.cache_clear()
     yield
@@ -157,20 +157,22 @@ def test_without_registry_and_bootstrap_the_error_says_what_to_install(
         images.ensure("postgres", tmp_path / "log")
 
 
-def test_the_hosts_trust_is_mounted_and_never_copied(tmp_path, monkeypatch):
-    files = (tmp_path / "ca.crt", tmp_path / "pip.conf")
-    for file in files:
+def test_what_this_machine_trusts_is_lent_to_a_build_and_never_copied(tmp_path, monkeypatch):
+    config, trust = tmp_path / "pip.conf", tmp_path / "ca.crt"
+    for file in (config, trust):
         file.write_text("here")
-    monkeypatch.setattr(image_tools, "HOST_TRUST", files)
+    monkeypatch.setattr(image_tools, "PIP_CONFIG", config)
+    monkeypatch.setattr(image_tools, "TRUST", trust)
     context = Path("context")
 
-    for tool in ("podman", "buildah"):
-        command = images.Builder(tool=tool).build(context, "name:tag", "base")
-        assert [f"--volume={file}:{file}:ro" for file in files] == [
-            word for word in command if word.startswith("--volume")
-        ]
-    files[1].unlink()
-    assert "--volume" not in " ".join(images.Builder(tool="podman").build(context, "n:t", "b"))
+    for tool in ("docker", "podman", "buildah"):
+        command = " ".join(images.Builder(tool=tool).build(context, "name:tag", "base"))
+        assert f"--secret id=pip.conf,src={config}" in command
+        assert (f"--volume={trust}:{trust}:ro" in command) == (tool != "docker")
+    config.unlink()
+    command = " ".join(images.Builder(tool="podman").build(context, "name:tag", "base"))
+    assert "--volume" not in command
+    assert "--secret" not in command
 
 
 def test_the_base_takes_nothing_of_the_host_but_debians_keys():
