@@ -12,6 +12,8 @@ from components.pods import Scratch, container, pod
 TRIES = 5
 DEADLINE = 600
 """Seconds after which ``pulumi up`` fails instead of waiting on."""
+RETRY = {"pulumi.com/replaceUnready": "true"}
+"""A Job that failed stays failed; the next ``pulumi up`` runs another one in its place."""
 SCRATCH = (Scratch(path="/tmp", size="256Mi"),)  # noqa: S108 - a volume of the pod's own
 
 
@@ -54,7 +56,7 @@ def run_once(  # noqa: PLR0913 - what a job is made of
     }
     return k8s.batch.v1.Job(
         name,
-        metadata=metadata(namespace, marks),
+        metadata={**metadata(namespace, marks), "annotations": RETRY},
         spec={
             "backoff_limit": TRIES,
             "active_deadline_seconds": DEADLINE,
