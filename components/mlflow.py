@@ -1,5 +1,6 @@
 """MLflow tracking server: its keys, its schema migration, its replicas and who may reach them."""
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -111,12 +112,15 @@ class Mlflow(pulumi.ComponentResource):
         passphrase = random.RandomPassword(
             f"{self._name}-passphrase", length=PASSPHRASE_LENGTH, special=False, opts=kept
         )
-        webhooks = random.RandomBytes(f"{self._name}-webhook-key", length=KEY_BYTES, opts=kept)
+        # Not RandomBytes: the provider keeps its value as the resource's id, in plain state.
+        webhooks = random.RandomPassword(
+            f"{self._name}-webhook-key", length=KEY_BYTES, special=False, opts=kept
+        )
         return {
             "AWS_ACCESS_KEY_ID": args.store.access_key,
             "AWS_SECRET_ACCESS_KEY": args.store.secret_key,
             "MLFLOW_CRYPTO_KEK_PASSPHRASE": passphrase.result,
-            "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": webhooks.base64.apply(fernet_key),
+            "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": webhooks.result.apply(fernet_key),
         }
 
     def _migrate(self, url: k8s.core.v1.Secret) -> k8s.batch.v1.Job:
@@ -272,9 +276,9 @@ class Mlflow(pulumi.ComponentResource):
         return [policy]
 
 
-def fernet_key(standard: str) -> str:
-    """The same bytes in the URL-safe alphabet Fernet reads."""
-    return standard.replace("+", "-").replace("/", "_")
+def fernet_key(text: str) -> str:
+    """32 characters, 190 bits of chance, in the form Fernet reads: base64, URL-safe."""
+    return base64.urlsafe_b64encode(text.encode()).decode()
 
 
 def driver_url(url: str) -> str:

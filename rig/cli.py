@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rig import cluster, images, stack, toolchain
+from rig import cluster, images, stack
 from rig.errors import RigError
 from rig.node import machine
 from rig.platform import Platform
@@ -25,9 +25,7 @@ def about() -> None:
 @app.command()
 def setup() -> None:
     """Find or build every program and image; nothing is started."""
-    programs = cluster.setup()
-    cluster.build_images([*images.rig_images(), *images.platform_images()], programs)
-    toolchain.drop_build_cache()
+    cluster.setup_all()
 
 
 @app.command()

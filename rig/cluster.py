@@ -5,6 +5,7 @@ import json
 import shutil
 import tarfile
 from collections.abc import Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -115,9 +116,20 @@ def setup() -> dict[str, Path]:
     return toolchain.ensure_all()
 
 
+def setup_all() -> None:
+    """Every program and image. Images that need none of the programs are built beside them."""
+    host.ensure()
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        alone = beside.submit(build_images, images.independent(), {})
+        programs = toolchain.ensure_all()
+        alone.result()
+    build_images([*images.rig_images(), *images.platform_images()], programs)
+    toolchain.drop_build_cache()
+
+
 def build_images(names: Iterable[str], programs: dict[str, Path]) -> dict[str, images.Archive]:
     """The archive of each image; builds what is missing."""
-    given = {name: programs[name] for name in ADDON_PROGRAMS}
+    given = {name: programs[name] for name in ADDON_PROGRAMS if name in programs}
     archives = dict[str, images.Archive]()
     for name in names:
         archive = images.archive_of(name)

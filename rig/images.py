@@ -100,6 +100,11 @@ def rig_images() -> list[str]:
     return list(_RIG)
 
 
+def independent() -> list[str]:
+    """Images with no program of ours in them."""
+    return [name for name in (*platform_images(), *rig_images()) if not find(name).packages]
+
+
 def find(name: str) -> Image:
     """The image of that name, or an error that lists the names."""
     if name in _RIG:

@@ -6,9 +6,17 @@ from typing import Any
 
 import yaml
 
-from rig import cluster, images, paths, stack
+from rig import cluster, images, paths, stack, toolchain
 from rig.errors import RigError
 from rig.steps import console
+
+
+_SNIPPET = """\
+MLFLOW_TRACKING_URI={url} .venv/bin/python - <<'END'
+import mlflow
+mlflow.log_params({{"lr": 0.1}})
+mlflow.log_metric("loss", 0.5)
+END"""
 
 
 @dataclass(frozen=True)
@@ -16,17 +24,19 @@ class Platform:
     """One stack of this checkout, and the cluster it runs on."""
 
     name: str
+    project: Path = paths.ROOT
+    """The folder of Pulumi.yaml; the tests have one of their own, with another network."""
 
     @property
     def config(self) -> Path:
         """The stack's file."""
-        return paths.ROOT / f"Pulumi.{self.name}.yaml"
+        return self.project / f"Pulumi.{self.name}.yaml"
 
     @property
     def settings(self) -> dict[str, Any]:
         """Its configuration as written; checked by the program, not here."""
         if not self.config.exists():
-            known = sorted(f.name.split(".")[1] for f in paths.ROOT.glob("Pulumi.*.yaml"))
+            known = sorted(f.name.split(".")[1] for f in self.project.glob("Pulumi.*.yaml"))
             raise RigError(
                 f"STACK={self.name}: no {self.config.name}; there are {', '.join(known)}"
             )
@@ -72,26 +82,62 @@ class Platform:
 
     def environment(self) -> dict[str, str]:
         """Variables with which ``pulumi`` and ``kubectl`` work by hand."""
-        programs = cluster.setup()
+        return self._environment(cluster.setup())
+
+    def _environment(self, programs: dict[str, Path]) -> dict[str, str]:
+        state = paths.state_dir()
         kubeconfig = None if self.own_cluster else cluster.Rig().layout.kubeconfig
-        return stack.environment(
-            paths.state_dir(),
-            tools=[*dict.fromkeys(p.parent for p in programs.values()), *_stand_ins()],
-            kubeconfig=kubeconfig,
-        )
+        plugins = {
+            "kubernetes": programs["pulumi-resource-kubernetes"],
+            "random": toolchain.plugin("random") or _stand_in("random"),
+        }
+        folders = [toolchain.engine(programs), programs["kubectl"].parent]
+        env = stack.environment(state, tools=folders, kubeconfig=kubeconfig)
+        if env.get("PULUMI_HOME") == str(state / "pulumi-home"):
+            _link_plugins(state / "pulumi-home", plugins)
+            return env
+        # A backend and a home of the user's own: left alone, so the plugins go on PATH.
+        folders += [path.parent for path in plugins.values()]
+        return stack.environment(state, tools=folders, kubeconfig=kubeconfig)
 
     def _stack(self, programs: dict[str, Path]) -> stack.Stack:
-        del programs
         return stack.Stack(
-            project=paths.ROOT,
+            project=self.project,
             state=paths.state_dir(),
-            env=self.environment(),
+            env=self._environment(programs),
             name=self.name,
         )
 
     def _summary(self, outputs: dict[str, Any]) -> None:
-        console.print(outputs)
+        """What runs where, and three lines that log a run."""
+        namespace, port = outputs["namespace"], outputs.get("mlflowNodePort")
+        console.rule("Spillway is up")
+        if self.own_cluster or not port:
+            console.print(f"MLflow   {outputs['mlflowTrackingUri']}  (inside the cluster)")
+            return
+        layout = cluster.Rig().layout
+        url = f"http://{layout.address}:{port}"
+        console.print(f"MLflow     {url}  (from pods: {outputs['mlflowTrackingUri']})")
+        console.print(f"Postgres   database.{namespace}.svc:5432, for MLflow alone")
+        console.print(f"S3 store   object-store.{namespace}.svc:7070, for MLflow alone")
+        console.print(f"Cluster    export KUBECONFIG={layout.kubeconfig}")
+        console.print('Engine     eval "$(bin/rig env)", then pulumi and kubectl work by hand')
+        console.print("\nLog a run:\n")
+        for line in _SNIPPET.format(url=url).splitlines():
+            console.print(f"    {line}", soft_wrap=True)
+        console.print("\nmake down stops it and keeps the data; make up brings it back.")
 
 
-def _stand_ins() -> list[Path]:
-    return [*stack.STAND_INS.values()]
+def _link_plugins(home: Path, plugins: dict[str, Path]) -> None:
+    for name, path in plugins.items():
+        folder = home / "plugins" / f"resource-{name}-v{toolchain.PLUGINS[name]}"
+        folder.mkdir(parents=True, exist_ok=True)
+        link = folder / f"pulumi-resource-{name}"
+        if link.is_symlink() and link.readlink() == path:
+            continue
+        link.unlink(missing_ok=True)
+        link.symlink_to(path)
+
+
+def _stand_in(name: str) -> Path:
+    return stack.STAND_INS[name] / f"pulumi-resource-{name}"

@@ -9,7 +9,8 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.markup import escape
 
 from rig.errors import RigError
@@ -90,12 +91,44 @@ def _end(process: "subprocess.Popen[str]") -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
+class Board:
+    """The steps under way, several when threads work side by side, on one live display."""
+
+    def __init__(self) -> None:
+        self._steps: list[Step] = []
+        self._lock = threading.Lock()
+        self._live: Live | None = None
+
+    def __rich__(self) -> Group:
+        return Group(*self._steps)
+
+    @contextmanager
+    def showing(self, current: Step) -> Generator[None]:
+        """Show a step until it ends."""
+        with self._lock:
+            self._steps.append(current)
+            if self._live is None:
+                self._live = Live(self, console=console, transient=True, refresh_per_second=4)
+                self._live.start()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._steps.remove(current)
+                if not self._steps and self._live:
+                    self._live.stop()
+                    self._live = None
+
+
+_board = Board()
+
+
 @contextmanager
 def step(name: str, log: str | None = None) -> Generator[Step]:
     """Show a step while it is under way, and how long it took; ``log`` is the log file's name."""
     current = Step(name, log_dir() / f"{log or name.replace(' ', '-')}.log")
     if console.is_terminal:
-        with console.status(current):
+        with _board.showing(current):
             yield current
     else:
         console.print(f"→ {escape(name)}" + (f" (log: {current.log})" if log else ""))

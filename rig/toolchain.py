@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -24,6 +25,8 @@ GO = ROOT / "rig" / "go"
 PULUMI = "3.259.0"
 KUBERNETES = "1.36.3"
 KUBERNETES_PROVIDER = "4.25.0"
+PLUGINS = {"kubernetes": KUBERNETES_PROVIDER, "random": "4.21.4"}
+"""Provider plugin -> version, that of its SDK in requirements/dev.in."""
 OLDEST_PULUMI = (3, 200)
 OLDEST_KUBECTL = (1, 30)
 DOWNLOAD_SECONDS = 120
@@ -61,10 +64,63 @@ class Tool:
 
 def ensure_all() -> dict[str, Path]:
     """Every program of the rig by name; builds what is missing."""
+    fetch_plugins()
     found = dict[str, Path]()
     for tool in TOOLS:
-        found.update(_installed(tool) or _built(tool) or _build(tool))
+        found.update(tool.installed() or _built(tool) or _build(tool))
     return found
+
+
+def fetch_plugins() -> None:
+    """Let an official Pulumi, if there is one, download its plugins once."""
+    pulumi = _pulumi_installed()
+    missing = {n: v for n, v in PLUGINS.items() if plugin(n) is None}
+    tried = _plugin_home() / f"tried-{'-'.join(f'{n}-{v}' for n, v in sorted(missing.items()))}"
+    if not pulumi or not missing or tried.exists():
+        return
+    _plugin_home().mkdir(parents=True, exist_ok=True)
+    tried.touch()
+    for name, version in missing.items():
+        with step(f"fetching Pulumi's {name} plugin", log=f"plugin-{name}") as current:
+            command = [pulumi["pulumi"], "plugin", "install", "resource", name, version]
+            try:
+                current.run(["timeout", str(DOWNLOAD_SECONDS), *command], env=_home_environment())
+            except RigError:
+                current.progress = "not to be had"
+
+
+def plugin(name: str) -> Path | None:
+    """The official plugin in the version of the SDK, where it is installed; else None."""
+    for folder in _plugin_folders():
+        path = folder / f"resource-{name}-v{PLUGINS[name]}" / f"pulumi-resource-{name}"
+        if path.exists():
+            return path
+    return None
+
+
+def _plugin_home() -> Path:
+    return cache_dir() / "pulumi-home"
+
+
+def _home_environment() -> dict[str, str]:
+    return {"PULUMI_HOME": str(_plugin_home()), "PULUMI_SKIP_UPDATE_CHECK": "true"}
+
+
+def engine(programs: dict[str, Path]) -> Path:
+    """Folder to put on PATH for ``pulumi``.
+
+    The engine takes a language host for its own only where it lies beside it, so the two that we
+    build are linked into one folder.
+    """
+    pulumi, host = programs["pulumi"], programs["pulumi-language-python"]
+    if _pulumi_installed():
+        return pulumi.parent
+    folder = cache_dir() / "tools" / f"engine-{pulumi.parent.name[-8:]}{host.parent.name[-8:]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    for program in (pulumi, host, host.parent / "pulumi-language-python-exec"):
+        with suppress(FileExistsError):
+            os.link(program, folder / program.name)
+    return folder
 
 
 def drop_build_cache() -> None:
@@ -79,10 +135,6 @@ def go_environment() -> dict[str, str]:
 
 def _go_cache() -> Path:
     return cache_dir() / "go-build"
-
-
-def _installed(tool: Tool) -> dict[str, Path] | None:
-    return tool.installed()
 
 
 def _built(tool: Tool) -> dict[str, Path] | None:
@@ -142,16 +194,12 @@ def _kubectl_installed() -> dict[str, Path] | None:
 
 
 def _provider_installed() -> dict[str, Path] | None:
-    name = "pulumi-resource-kubernetes"
-    for folder in _plugin_folders():
-        path = folder / f"resource-kubernetes-v{KUBERNETES_PROVIDER}" / name
-        if path.exists():
-            return {name: path}
-    return None
+    path = plugin("kubernetes")
+    return {path.name: path} if path else None
 
 
 def _plugin_folders() -> Iterator[Path]:
-    for home in (os.environ.get("PULUMI_HOME"), Path.home() / ".pulumi"):
+    for home in (os.environ.get("PULUMI_HOME"), Path.home() / ".pulumi", _plugin_home()):
         if home:
             yield Path(home) / "plugins"
 

@@ -11,8 +11,8 @@ import builders
 import pulumi
 import pytest
 from builders import BUILDERS
-from conftest import recorded
 from pulumi.runtime.rpc import is_rpc_secret
+from recording import recorded
 
 import components
 from components import onprem, shapes

@@ -2,7 +2,7 @@
 
 import builders
 import pytest
-from conftest import recorded
+from recording import recorded
 
 NAMESPACE = "spillway"
 

@@ -5,7 +5,7 @@ import os
 import builders
 import pulumi
 import pytest
-from conftest import recorded
+from recording import recorded
 
 from infra import stack
 from infra.images import content_tag
@@ -58,7 +58,7 @@ def test_images_come_from_the_registry_with_the_tag_of_their_content(engine, res
 def test_protect_covers_the_namespace_the_volumes_and_every_key(protect, expected, engine, resolve):
     run(resolve, **{"spillway:protect": protect})
 
-    precious = {"Namespace", "PersistentVolumeClaim", "RandomPassword", "RandomBytes"}
+    precious = {"Namespace", "PersistentVolumeClaim", "RandomPassword"}
     kinds = {r.name: r.typ.rpartition(":")[2] for r in engine.resources}
     marked = {name: engine.requests[name].protect for name, kind in kinds.items()}
     assert {kinds[n] for n, kept in marked.items() if kept} == (precious if expected else set())

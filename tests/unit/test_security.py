@@ -4,7 +4,7 @@ import json
 
 import builders
 import pytest
-from conftest import recorded
+from recording import recorded
 
 
 @pytest.fixture
