@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import CONFIG, NewStack, pulumi, refresh
+from tiny import CONFIG, NewStack, pulumi, refresh
 
 from rig.stack import (
     Stack,
