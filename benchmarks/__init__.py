@@ -1,0 +1,1 @@
+"""Measures what docs/measurements.md quotes: ``python -m benchmarks [NAME...]``."""
