@@ -1,19 +1,28 @@
 """A tiny stack for each test."""
 
-import shutil
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tiny import CONFIG, PROGRAM, NewStack, refresh
 
+from rig import toolchain
 from rig.stack import Stack
+
+
+@pytest.fixture(scope="session", autouse=True)
+def engine_on_path() -> Iterator[None]:
+    """The engine that the rig uses, installed or built; `make test` has made it already."""
+    folder = toolchain.engine(toolchain.ensure_all())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", str(folder), prepend=os.pathsep)
+        yield
 
 
 @pytest.fixture
 def new_stack(tmp_path: Path) -> NewStack:
     """Makes a stack of the tiny program, with no engine run yet."""
-    if shutil.which("pulumi") is None or shutil.which("pulumi-language-python") is None:
-        pytest.skip("NO PULUMI ENGINE ON PATH: nothing of the engine is tested; run `make setup`")
 
     def make(program: str = PROGRAM, config: str = CONFIG) -> Stack:
         project = tmp_path / "tiny"
