@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import pulumi
 import pulumi_kubernetes as k8s
-import pulumi_random as random
 
 from components import network, shapes
 from components.jobs import run_once
 from components.labels import CLIENT_LABEL, labels, metadata, selector
 from components.mlflow_env import Reach, environment
 from components.pods import PullPolicy, Scratch, container, http_probe, pod
+from components.secrets import password, secret
 
 APP = "mlflow"
 PORT = 5000
@@ -97,30 +97,26 @@ class Mlflow(pulumi.ComponentResource):
         self.register_outputs({"tracking_uri": self.tracking_uri, "node_port": self.node_port})
 
     def _secret(self, suffix: str, content: Mapping[str, pulumi.Input[str]]) -> k8s.core.v1.Secret:
-        # Autonamed: new content makes a new Secret, and the new name rolls the Deployment.
-        return k8s.core.v1.Secret(
+        return secret(
             f"{self._name}-{suffix}",
-            metadata=metadata(self._args.namespace, labels(APP, self._name, suffix)),
-            string_data=pulumi.Output.secret(content),
-            opts=self._child,
+            namespace=self._args.namespace,
+            marks=labels(APP, self._name, suffix),
+            content=content,
+            parent=self,
         )
 
     def _keys(self) -> dict[str, pulumi.Input[str]]:
         """All replicas share them, and what they encrypted is lost without them."""
-        args = self._args
-        kept = pulumi.ResourceOptions(parent=self, protect=args.protect)
-        passphrase = random.RandomPassword(
-            f"{self._name}-passphrase", length=PASSPHRASE_LENGTH, special=False, opts=kept
+        args, name = self._args, self._name
+        passphrase = password(
+            f"{name}-passphrase", PASSPHRASE_LENGTH, protect=args.protect, parent=self
         )
-        # Not RandomBytes: the provider keeps its value as the resource's id, in plain state.
-        webhooks = random.RandomPassword(
-            f"{self._name}-webhook-key", length=KEY_BYTES, special=False, opts=kept
-        )
+        webhooks = password(f"{name}-webhook-key", KEY_BYTES, protect=args.protect, parent=self)
         return {
             "AWS_ACCESS_KEY_ID": args.store.access_key,
             "AWS_SECRET_ACCESS_KEY": args.store.secret_key,
-            "MLFLOW_CRYPTO_KEK_PASSPHRASE": passphrase.result,
-            "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": webhooks.result.apply(fernet_key),
+            "MLFLOW_CRYPTO_KEK_PASSPHRASE": passphrase,
+            "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": webhooks.apply(fernet_key),
         }
 
     def _migrate(self, url: k8s.core.v1.Secret) -> k8s.batch.v1.Job:

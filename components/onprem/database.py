@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pulumi
 import pulumi_kubernetes as k8s
-import pulumi_random as random
 
 from components import network
 from components.jobs import run_once
-from components.labels import DNS_LABEL, labels, metadata, selector
-from components.onprem.volume import DATA, Disk, claim, single_server
-from components.pods import PullPolicy, Scratch, container, pod
+from components.labels import labels, metadata, selector
+from components.onprem.volume import DATA, ROLE, Disk, Server, on_volume
+from components.pods import PullPolicy, Scratch, container
+from components.secrets import password, secret
 
 APP = "postgres"
 PORT = 5432
@@ -64,22 +64,13 @@ class Database(pulumi.ComponentResource):
     ) -> None:
         super().__init__("spillway:onprem:Database", name, None, opts)
         self._name, self._args = name, args
-        marks = labels(APP, name, "server")
         admin, owner = self._password("admin"), self._password("owner")
         access = self._secret("access", {"POSTGRES_USER": "postgres", "POSTGRES_PASSWORD": admin})
-        server = self._server(marks, access)
-        service = k8s.core.v1.Service(
-            f"{name}-service",
-            metadata=metadata(args.namespace, marks, name),
-            spec={
-                "selector": selector(APP, name, "server"),
-                "ports": [{"name": "postgres", "port": PORT, "target_port": "postgres"}],
-            },
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
-        )
+        disk = Disk(size=args.size, class_name=args.storage_class, protect=args.protect)
+        server, service = on_volume(name, _server(args, access), disk, args.namespace, self)
         self.host = pulumi.Output.concat(service.metadata.name, ".", args.namespace, ".svc")
         setup = self._owner(admin, owner, [server, service])
-        self._fence(marks)
+        self._fence()
 
         self.port = pulumi.Output.from_input(PORT)
         self.database = self.user = pulumi.Output.from_input(args.database)
@@ -108,61 +99,19 @@ class Database(pulumi.ComponentResource):
     @property
     def egress(self) -> network.Egress:
         """The rule a client's NetworkPolicy needs to reach it."""
-        server = network.pods_in(self._args.namespace, selector(APP, self._name, "server"))
+        server = network.pods_in(self._args.namespace, selector(APP, self._name, ROLE))
         return network.egress([server], PORT)
 
     def _password(self, role: str) -> pulumi.Output[str]:
-        made = random.RandomPassword(
-            f"{self._name}-{role}-password",
-            length=PASSWORD_LENGTH,
-            # Goes into a URL unescaped.
-            special=False,
-            opts=pulumi.ResourceOptions(parent=self, protect=self._args.protect),
-        )
-        return pulumi.Output.secret(made.result)
+        name, protect = f"{self._name}-{role}-password", self._args.protect
+        return password(name, PASSWORD_LENGTH, protect=protect, parent=self)
 
     def _secret(self, suffix: str, content: Mapping[str, pulumi.Input[str]]) -> k8s.core.v1.Secret:
-        # Autonamed: new content makes a new Secret, and the new name rolls its pods.
-        return k8s.core.v1.Secret(
+        return secret(
             f"{self._name}-{suffix}",
-            metadata=metadata(self._args.namespace, labels(APP, self._name, suffix)),
-            string_data=pulumi.Output.secret(content),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-
-    def _server(self, marks: dict[str, str], access: k8s.core.v1.Secret) -> k8s.apps.v1.StatefulSet:
-        args, name = self._args, self._name
-        account = k8s.core.v1.ServiceAccount(
-            f"{name}-account",
-            metadata=metadata(args.namespace, marks),
-            automount_service_account_token=False,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        disk = Disk(size=args.size, class_name=args.storage_class, protect=args.protect)
-        volume = claim(name, args.namespace, marks, disk, self)
-        return single_server(
-            name,
-            metadata=metadata(args.namespace, marks, name),
-            chosen=selector(APP, name, "server"),
-            template={
-                "metadata": {"labels": {**marks, DNS_LABEL: "denied"}},
-                "spec": pod(
-                    {
-                        # Fast shutdown writes a checkpoint; cutting it short costs a recovery.
-                        "termination_grace_period_seconds": 120,
-                        "containers": [_container(args, access)],
-                    },
-                    uid=UID,
-                    account=account.metadata.name,
-                    scratch=SCRATCH,
-                    volumes=[
-                        {
-                            "name": DATA,
-                            "persistent_volume_claim": {"claim_name": volume.metadata.name},
-                        }
-                    ],
-                ),
-            },
+            namespace=self._args.namespace,
+            marks=labels(APP, self._name, suffix),
+            content=content,
             parent=self,
         )
 
@@ -173,7 +122,7 @@ class Database(pulumi.ComponentResource):
         after: Sequence[pulumi.Resource],
     ) -> k8s.batch.v1.Job:
         args, name = self._args, self._name
-        secret = self._secret(
+        login = self._secret(
             "owner-login",
             {
                 "PGPASSWORD": admin,
@@ -203,7 +152,7 @@ class Database(pulumi.ComponentResource):
                     {"name": "PGUSER", "value": "postgres"},
                     {"name": "PGDATABASE", "value": "postgres"},
                 ],
-                "env_from": [{"secret_ref": {"name": secret.metadata.name}}],
+                "env_from": [{"secret_ref": {"name": login.metadata.name}}],
             },
             volumes=[{"name": "sql", "config_map": {"name": script.metadata.name}}],
             mounts=[{"name": "sql", "mount_path": "/sql", "read_only": True}],
@@ -211,17 +160,30 @@ class Database(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=after),
         )
 
-    def _fence(self, marks: dict[str, str]) -> None:
+    def _fence(self) -> None:
         args, name = self._args, self._name
         setup = network.pods_in(args.namespace, selector(APP, name, "owner"))
         network.policy(
             f"{name}-clients",
             namespace=args.namespace,
-            marks=marks,
-            pods=selector(APP, name, "server"),
+            marks=labels(APP, name, ROLE),
+            pods=selector(APP, name, ROLE),
             incoming=[network.ingress([*args.consumers, setup], PORT)],
             opts=pulumi.ResourceOptions(parent=self),
         )
+
+
+def _server(args: DatabaseArgs, access: k8s.core.v1.Secret) -> Server:
+    return Server(
+        app=APP,
+        uid=UID,
+        container=_container(args, access),
+        scratch=SCRATCH,
+        # Fast shutdown writes a checkpoint; cutting it short costs a recovery.
+        grace=120,
+        port=PORT,
+        port_name="postgres",
+    )
 
 
 def _container(args: DatabaseArgs, access: k8s.core.v1.Secret) -> k8s.core.v1.ContainerArgsDict:

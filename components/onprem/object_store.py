@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import pulumi
 import pulumi_kubernetes as k8s
-import pulumi_random as random
 
 from components import network
 from components.jobs import run_once
-from components.labels import DNS_LABEL, labels, metadata, selector
-from components.onprem.volume import DATA, Disk, claim, single_server
-from components.pods import PullPolicy, Scratch, container, http_probe, pod
+from components.labels import labels, selector
+from components.onprem.volume import DATA, ROLE, Disk, Server, on_volume
+from components.pods import PullPolicy, Scratch, container, http_probe
+from components.secrets import password, secret
 
 APP = "object-store"
 PORT = 7070
@@ -56,7 +56,6 @@ class ObjectStore(pulumi.ComponentResource):
     ) -> None:
         super().__init__("spillway:onprem:ObjectStore", name, None, opts)
         self._name, self._args = name, args
-        marks = labels(APP, name, "server")
         root = self._secret(
             "root",
             {
@@ -64,16 +63,8 @@ class ObjectStore(pulumi.ComponentResource):
                 "ROOT_SECRET_KEY": self._key("root", "secret"),
             },
         )
-        server = self._server(marks, root)
-        service = k8s.core.v1.Service(
-            f"{name}-service",
-            metadata=metadata(args.namespace, marks, name),
-            spec={
-                "selector": selector(APP, name, "server"),
-                "ports": [{"name": "http", "port": PORT, "target_port": "http"}],
-            },
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
-        )
+        disk = Disk(size=args.size, class_name=args.storage_class, protect=args.protect)
+        server, service = on_volume(name, _server(args, root), disk, args.namespace, self)
         self.endpoint = pulumi.Output.concat(
             "http://", service.metadata.name, ".", args.namespace, f".svc:{PORT}"
         )
@@ -82,7 +73,7 @@ class ObjectStore(pulumi.ComponentResource):
         self.access_key, self.secret_key = self._key("user", "access"), self._key("user", "secret")
         self.uri = pulumi.Output.concat("s3://", args.bucket)
         setup = self._make_bucket(root, [server, service])
-        self._fence(marks)
+        self._fence()
         self._ready = (server, service, setup)
         self.register_outputs(
             {
@@ -103,60 +94,19 @@ class ObjectStore(pulumi.ComponentResource):
     @property
     def egress(self) -> network.Egress:
         """The rule a client's NetworkPolicy needs to reach it."""
-        server = network.pods_in(self._args.namespace, selector(APP, self._name, "server"))
+        server = network.pods_in(self._args.namespace, selector(APP, self._name, ROLE))
         return network.egress([server], PORT)
 
     def _key(self, who: str, kind: str) -> pulumi.Output[str]:
-        made = random.RandomPassword(
-            f"{self._name}-{who}-{kind}-key",
-            length=KEY_LENGTHS[kind],
-            special=False,
-            opts=pulumi.ResourceOptions(parent=self, protect=self._args.protect),
-        )
-        return pulumi.Output.secret(made.result)
+        name, protect = f"{self._name}-{who}-{kind}-key", self._args.protect
+        return password(name, KEY_LENGTHS[kind], protect=protect, parent=self)
 
     def _secret(self, suffix: str, content: Mapping[str, pulumi.Input[str]]) -> k8s.core.v1.Secret:
-        # Autonamed: new content makes a new Secret, and the new name rolls its pods.
-        return k8s.core.v1.Secret(
+        return secret(
             f"{self._name}-{suffix}",
-            metadata=metadata(self._args.namespace, labels(APP, self._name, suffix)),
-            string_data=pulumi.Output.secret(content),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-
-    def _server(self, marks: dict[str, str], root: k8s.core.v1.Secret) -> k8s.apps.v1.StatefulSet:
-        args, name = self._args, self._name
-        account = k8s.core.v1.ServiceAccount(
-            f"{name}-account",
-            metadata=metadata(args.namespace, marks),
-            automount_service_account_token=False,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        disk = Disk(size=args.size, class_name=args.storage_class, protect=args.protect)
-        volume = claim(name, args.namespace, marks, disk, self)
-        return single_server(
-            name,
-            metadata=metadata(args.namespace, marks, name),
-            chosen=selector(APP, name, "server"),
-            template={
-                "metadata": {"labels": {**marks, DNS_LABEL: "denied"}},
-                "spec": pod(
-                    {
-                        # Uploads under way may finish.
-                        "termination_grace_period_seconds": 60,
-                        "containers": [_container(args, root)],
-                    },
-                    uid=UID,
-                    account=account.metadata.name,
-                    scratch=SCRATCH,
-                    volumes=[
-                        {
-                            "name": DATA,
-                            "persistent_volume_claim": {"claim_name": volume.metadata.name},
-                        }
-                    ],
-                ),
-            },
+            namespace=self._args.namespace,
+            marks=labels(APP, self._name, suffix),
+            content=content,
             parent=self,
         )
 
@@ -187,17 +137,30 @@ class ObjectStore(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=after),
         )
 
-    def _fence(self, marks: dict[str, str]) -> None:
+    def _fence(self) -> None:
         args, name = self._args, self._name
         setup = network.pods_in(args.namespace, selector(APP, name, "bucket"))
         network.policy(
             f"{name}-clients",
             namespace=args.namespace,
-            marks=marks,
-            pods=selector(APP, name, "server"),
+            marks=labels(APP, name, ROLE),
+            pods=selector(APP, name, ROLE),
             incoming=[network.ingress([*args.consumers, setup], PORT)],
             opts=pulumi.ResourceOptions(parent=self),
         )
+
+
+def _server(args: ObjectStoreArgs, root: k8s.core.v1.Secret) -> Server:
+    return Server(
+        app=APP,
+        uid=UID,
+        container=_container(args, root),
+        scratch=SCRATCH,
+        # Uploads under way may finish.
+        grace=60,
+        port=PORT,
+        port_name="http",
+    )
 
 
 def _container(args: ObjectStoreArgs, root: k8s.core.v1.Secret) -> k8s.core.v1.ContainerArgsDict:
