@@ -1,5 +1,6 @@
 """The rig's own branch of the cgroup tree: made at start, measured, removed at stop."""
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,12 +60,17 @@ def pids(name: str, below: str = "") -> set[int]:
     """Processes in the branch, as the machine numbers them."""
     found = set[int]()
     for hierarchy in _hierarchies():
-        for file in (hierarchy / name / below).rglob("cgroup.procs"):
+        for folder in _folders(hierarchy / name / below):
             try:
-                found.update(int(line) for line in file.read_text().split())
+                found.update(int(line) for line in (folder / "cgroup.procs").read_text().split())
             except OSError:
                 continue
     return found
+
+
+def _folders(branch: Path) -> list[Path]:
+    """The branch and all below it. Pods end meanwhile: ``rglob`` fails when a folder goes."""
+    return [Path(folder) for folder, _, _ in os.walk(branch)]
 
 
 def remains(name: str) -> list[Path]:
@@ -77,8 +83,7 @@ def remove(name: str, timeout: float = 10) -> list[Path]:
     deadline = time.monotonic() + timeout
     while (left := remains(name)) and time.monotonic() < deadline:
         for branch in left:
-            folders = [f for f in branch.rglob("*") if f.is_dir()]
-            for folder in [*sorted(folders, reverse=True), branch]:
+            for folder in sorted(_folders(branch), reverse=True):
                 try:
                     folder.rmdir()
                 except OSError:

@@ -1,0 +1,95 @@
+"""Start, stop, crash and destroy; what was logged outlives all but the last."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mlflow.tracking import MlflowClient
+from testbed import NAMESPACE, Testbed, machine_state, processes_of, until
+
+from rig import stack
+from rig.node import machine
+
+
+@pytest.fixture(scope="module")
+def run(bed: Testbed) -> Iterator[str]:
+    """A run that every restart must bring back."""
+    client = MlflowClient(tracking_uri=bed.url)
+    run = client.create_run(client.create_experiment("lifecycle")).info.run_id
+    client.log_metric(run, "kept", 42.0)
+    client.log_text(run, "kept\n" * 1000, "kept.txt")
+    return run
+
+
+def remembered(bed: Testbed, client: MlflowClient, run: str, folder: str) -> bool:
+    bed.whole(150)
+    read = client.download_artifacts(run, "kept.txt", folder)
+    kept = Path(read).read_text() == "kept\n" * 1000
+    return kept and client.get_run(run).data.metrics == {"kept": 42.0}
+
+
+def test_a_second_start_changes_nothing(bed: Testbed):
+    pids = bed.processes()
+    assert len(pids) == 8
+
+    bed.rig.start()
+
+    assert bed.processes() == pids
+
+
+@pytest.mark.parametrize("name", ["kubelet", "network-policy", "containerd", "kube-apiserver"])
+def test_a_process_that_dies_is_started_again(bed: Testbed, name: str):
+    pid = bed.processes()[name]
+
+    os.kill(pid, signal.SIGKILL)
+
+    until(lambda: True if bed.processes().get(name, pid) != pid else None, 30, f"a new {name}")
+    until(lambda: True if set(bed.rig.status().values()) == {"RUNNING"} else None, 30, "RUNNING")
+    bed.rig.start()
+    bed.whole()
+    assert not bed.connects("database-0", bed.service("kubernetes", "default"), 443)
+
+
+def test_a_stop_leaves_nothing_behind_and_loses_nothing(
+    bed: Testbed, client: MlflowClient, run: str, tmp_path
+):
+    link = f"link {bed.layout.interface}"
+    running = machine_state()
+    assert link in running
+    assert processes_of(bed.layout)
+
+    bed.rig.stop()
+
+    assert machine.traces(bed.layout) == []
+    assert processes_of(bed.layout) == []
+    left = machine_state()
+    assert not [thing for thing in left if bed.layout.interface in thing]
+    assert not [thing for thing in left if bed.layout.cgroup in thing]
+    bed.rig.stop()
+    bed.rig.start()
+    assert remembered(bed, client, run, str(tmp_path))
+    stack.up(bed.stack, extra=["--expect-no-changes"])
+
+
+def test_a_crash_is_cleaned_up_by_the_next_start_and_loses_nothing(
+    bed: Testbed, client: MlflowClient, run: str, tmp_path
+):
+    holder = machine.holder_pid(bed.layout)
+    assert holder
+
+    os.kill(holder, signal.SIGKILL)
+    until(lambda: True if not bed.rig.running else None, 10, "the end of the holder")
+
+    assert processes_of(bed.layout) == [], "the kernel ends them with their namespace"
+    bed.rig.start()
+    assert remembered(bed, client, run, str(tmp_path))
+
+
+def test_destroy_leaves_no_namespace_no_volume_and_no_data(bed: Testbed):
+    stack.destroy(bed.stack)
+
+    assert NAMESPACE not in bed.kubectl("get", "namespaces", "-o", "name")
+    until(lambda: True if not bed.get("pv", "-A") else None, 60, "the end of the volumes")
+    assert list(bed.layout.volumes.iterdir()) == []
