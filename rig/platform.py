@@ -10,7 +10,6 @@ from rig import cluster, images, paths, stack, toolchain
 from rig.errors import RigError
 from rig.steps import console
 
-
 _SNIPPET = """\
 MLFLOW_TRACKING_URI={url} .venv/bin/python - <<'END'
 import mlflow
@@ -56,7 +55,7 @@ class Platform:
 
     def up(self) -> None:
         """Cluster, images, then the engine's ``up``; at the end what runs where."""
-        programs = cluster.setup()
+        programs = self._setup()
         if not self.own_cluster:
             node = cluster.Rig()
             node.start()
@@ -68,21 +67,25 @@ class Platform:
 
     def preview(self, extra: list[str]) -> None:
         """What an ``up`` would change. Needs the cluster, for the engine compares with it."""
-        programs = cluster.setup()
+        programs = self._setup()
         if not self.own_cluster and not cluster.Rig().running:
             cluster.Rig().start()
         stack.up(self._stack(programs), preview_only=True, extra=extra)
 
     def destroy(self) -> None:
         """Delete all that the stack made, data included."""
-        programs = cluster.setup()
+        programs = self._setup()
         if not self.own_cluster and not cluster.Rig().running:
             cluster.Rig().start()
         stack.destroy(self._stack(programs))
 
     def environment(self) -> dict[str, str]:
         """Variables with which ``pulumi`` and ``kubectl`` work by hand."""
-        return self._environment(cluster.setup())
+        return self._environment(self._setup())
+
+    def _setup(self) -> dict[str, Path]:
+        # A cluster of the user's own needs the engine alone.
+        return toolchain.ensure_all(toolchain.ENGINE) if self.own_cluster else cluster.setup()
 
     def _environment(self, programs: dict[str, Path]) -> dict[str, str]:
         state = paths.state_dir()

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -30,6 +30,8 @@ PLUGINS = {"kubernetes": KUBERNETES_PROVIDER, "random": "4.21.4"}
 OLDEST_PULUMI = (3, 200)
 OLDEST_KUBECTL = (1, 30)
 DOWNLOAD_SECONDS = 120
+ENGINE = ("pulumi", "pulumi-language-python", "pulumi-resource-kubernetes", "kubectl")
+"""Tools for a stack on a cluster that is there already."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,12 +64,13 @@ class Tool:
         return digest.hexdigest()[:16]
 
 
-def ensure_all() -> dict[str, Path]:
-    """Every program of the rig by name; builds what is missing."""
+def ensure_all(only: Collection[str] = ()) -> dict[str, Path]:
+    """Programs by name: the whole rig's, or ``only`` some tools'. Builds what is missing."""
     fetch_plugins()
     found = dict[str, Path]()
     for tool in TOOLS:
-        found.update(tool.installed() or _built(tool) or _build(tool))
+        if not only or tool.name in only:
+            found.update(tool.installed() or _built(tool) or _build(tool))
     return found
 
 
