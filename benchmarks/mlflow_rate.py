@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from benchmarks import load
@@ -141,10 +142,10 @@ def _by_hand(bench: BenchRig, deployment: dict[str, Any]) -> Iterator[str]:
                 *(*ctr, "run", "--rm", "--net-host", "--seccomp", "--read-only"),
                 *("--cgroup", f"/{bench.layout.cgroup}/by-hand"),
                 # As much say as the pods have together.
-                *("--cpu-shares", str(shares * 1024 // 1000), "--user", f"{user}:{user}"),
+                *("--cpu-shares", str(shares * 1024 // 1000)),
                 *("--env-file", variables.name),
-                *_tmpfs("/tmp"),  # noqa: S108 - a mount of its own
-                *_tmpfs("/prometheus"),
+                *_tmpfs("/tmp", user),  # noqa: S108 - a mount of its own
+                *_tmpfs("/prometheus", user),
                 *(container["image"], CONTAINER, *container["command"]),
             ],
             stdin=subprocess.DEVNULL,
@@ -156,7 +157,7 @@ def _by_hand(bench: BenchRig, deployment: dict[str, Any]) -> Iterator[str]:
                 machine.wait_for(
                     lambda: answers(url + PROBE) or _ended(run, log.name) or None,
                     90,
-                    f"MLflow by hand (see {log.name})",
+                    "MLflow by hand",
                 )
             yield url
         finally:
@@ -165,7 +166,9 @@ def _by_hand(bench: BenchRig, deployment: dict[str, Any]) -> Iterator[str]:
 
 def _ended(run: "subprocess.Popen[bytes]", log: str) -> bool:
     if run.poll() is not None:
-        raise BenchmarkError(f"MLflow by hand ended (exit {run.returncode}); see {log}")
+        # The log goes with the rig.
+        said = Path(log).read_text(errors="replace").strip().splitlines()[-1:]
+        raise BenchmarkError(f"MLflow by hand ended (exit {run.returncode}): {''.join(said)}")
     return False
 
 
@@ -182,8 +185,10 @@ def _stop(ctr: Sequence[str], run: "subprocess.Popen[bytes]") -> None:
     run.kill()
 
 
-def _tmpfs(path: str) -> tuple[str, str]:
-    return "--mount", f"type=tmpfs,src=tmpfs,dst={path},options=rw:mode=1777"
+def _tmpfs(path: str, user: int) -> tuple[str, str]:
+    # runc may give it the mode of the image's folder: the owner must be right as well.
+    options = f"rw:mode=1777:uid={user}:gid={user}"
+    return "--mount", f"type=tmpfs,src=tmpfs,dst={path},options={options}"
 
 
 def _environment(bench: BenchRig, deployment: dict[str, Any]) -> dict[str, str]:
