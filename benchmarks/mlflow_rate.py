@@ -22,7 +22,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.report import Report, Row
 from rig import paths
 from rig.node import machine
-from rig.steps import step
+from rig.steps import console, step
 
 GOAL = 0.8
 ROUNDS = 4
@@ -62,9 +62,9 @@ def mlflow_rate(bench: BenchRig) -> Report:
                 _load(url, WARM_UP_SECONDS)
         for number in range(1, ROUNDS + 1):
             for name, url, rounds in targets:
-                with step(f"load, round {number} of {ROUNDS}: {name}") as current:
+                with step(f"load, round {number} of {ROUNDS}: {name}"):
                     rounds.append(_load(url, SECONDS))
-                    current.name += f", {rounds[-1].rate:.0f} requests/s"
+                console.print(f"  {rounds[-1].rate:.0f} requests/s")
     ratio = statistics.median(r.rate for r in through) / statistics.median(r.rate for r in direct)
     replicas, workers = _sizes(deployment)
     rows = [
