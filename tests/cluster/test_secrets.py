@@ -84,9 +84,6 @@ def test_no_process_has_a_secret_among_its_arguments(values: set[str]):
     assert leaked(values, "\n".join(lines)) == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="make-bucket writes the id of the access key to its log: main.go, say(...)"
-)
 def test_no_log_and_no_disk_of_the_rig_holds_a_secret(bed: Testbed, values: set[str]):
     state = bed.layout.state
     folders = [bed.layout.logs, state / "var-log", state / "etcd", bed.layout.etc]

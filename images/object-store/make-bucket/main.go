@@ -92,7 +92,7 @@ func run(ctx context.Context) error {
 	}
 	user, bucket := env["USER_ACCESS_KEY"], env["BUCKET"]
 	if err := s.ensureAccount(ctx, user, env["USER_SECRET_KEY"]); err != nil {
-		return fmt.Errorf("account %s: %w", user, err)
+		return fmt.Errorf("the account: %w", err)
 	}
 	if err := s.ensureBucket(ctx, bucket, user); err != nil {
 		return fmt.Errorf("bucket %s: %w", bucket, err)
@@ -159,7 +159,7 @@ func (s store) ensureAccount(ctx context.Context, access, secret string) error {
 	}
 	err = s.admin(ctx, "/create-user", body, nil, nil)
 	if err == nil {
-		say("account %s made", access)
+		say("account made")
 		return nil
 	}
 	if !refusedWith(err, "XAdminUserExists") {
@@ -173,7 +173,7 @@ func (s store) ensureAccount(ctx context.Context, access, secret string) error {
 	if err := s.admin(ctx, path, body, nil, nil); err != nil {
 		return err
 	}
-	say("account %s is there", access)
+	say("account is there")
 	return nil
 }
 
