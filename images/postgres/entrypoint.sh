@@ -36,6 +36,15 @@ user=${POSTGRES_USER:-postgres}
 database=${POSTGRES_DB:-$user}
 new=$PGDATA.new
 
+# Two pods can meet on one volume when one was deleted by force. PostgreSQL's own lock file names a
+# process, and each server is process 1 of its pod; this lock ends with the last process that holds it.
+mkdir -p "$(dirname "$PGDATA")"
+exec 9>"$(dirname "$PGDATA")/.lock"
+flock --nonblock 9 || {
+    say "another server still uses this volume; waiting for its end"
+    flock --wait 300 9 || fail "another server has used this volume for 300 s"
+}
+
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
     [ -n "${POSTGRES_PASSWORD:-}" ] || fail "set POSTGRES_PASSWORD: a new cluster needs a password"
     if [ -d "$PGDATA" ]; then
@@ -44,7 +53,6 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
     fi
     [ ! -e "$new" ] || say "removing a half-made cluster of an interrupted start"
     rm -rf "$new"
-    mkdir -p "$(dirname "$PGDATA")"
 
     say "making a cluster in $PGDATA"
     pwfile=$(mktemp)
