@@ -184,13 +184,13 @@ func (s store) ensureBucket(ctx context.Context, name, owner string) error {
 	}
 	switch before {
 	case owner:
-		say("bucket %s is there and belongs to %s", name, owner)
+		say("bucket %s is there", name)
 		return nil
 	case "":
 		err := s.admin(ctx, "/"+url.PathEscape(name)+"/create", nil,
 			http.Header{"X-Vgw-Owner": {owner}}, nil)
 		if err == nil {
-			say("bucket %s made for %s", name, owner)
+			say("bucket %s made", name)
 		}
 		return err
 	default: // the access key was rotated
@@ -198,7 +198,7 @@ func (s store) ensureBucket(ctx context.Context, name, owner string) error {
 		if err := s.admin(ctx, path, nil, nil, nil); err != nil {
 			return err
 		}
-		say("bucket %s handed from %s to %s", name, before, owner)
+		say("bucket %s handed to its new owner", name)
 		return nil
 	}
 }
