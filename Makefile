@@ -17,7 +17,7 @@ help: ## List the targets
 setup: .venv ## Find or build every program and image (first time: about 20 minutes)
 	@$(RIG) setup
 
-up: .venv ## Start the cluster and apply the stack; prints what runs where
+up: setup ## Start the cluster and apply the stack; prints what runs where
 	@$(RIG) up --stack $(STACK)
 
 preview: .venv ## Show what `make up` would change in the stack
@@ -45,7 +45,7 @@ format: .venv ## Let ruff mend what it can
 	@$(VENV)/ruff format .
 
 schema: .venv ## Write the editors' schema of the configuration anew
-	@$(VENV)/python -m infra.settings
+	@$(VENV)/python -m infra.settings --write
 
 rehearse: ## Plan a cloud stack without credentials: not yet
 	@echo "make rehearse: not yet; the cloud components come first (docs/roadmap.md)"; exit 1

@@ -67,21 +67,24 @@ class Platform:
 
     def preview(self, extra: list[str]) -> None:
         """What an ``up`` would change. Needs the cluster, for the engine compares with it."""
-        programs = self._setup()
-        if not self.own_cluster and not cluster.Rig().running:
-            cluster.Rig().start()
+        programs = self._with_cluster()
         stack.up(self._stack(programs), preview_only=True, extra=extra)
 
     def destroy(self) -> None:
         """Delete all that the stack made, data included."""
-        programs = self._setup()
-        if not self.own_cluster and not cluster.Rig().running:
-            cluster.Rig().start()
+        programs = self._with_cluster()
         stack.destroy(self._stack(programs))
 
     def environment(self) -> dict[str, str]:
         """Variables with which ``pulumi`` and ``kubectl`` work by hand."""
         return self._environment(self._setup())
+
+    def _with_cluster(self) -> dict[str, Path]:
+        """The programs, with a cluster for the engine to compare with."""
+        programs = self._setup()
+        if not self.own_cluster and not cluster.Rig().running:
+            cluster.Rig().start()
+        return programs
 
     def _setup(self) -> dict[str, Path]:
         # A cluster of the user's own needs the engine alone.
