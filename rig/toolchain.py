@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -27,6 +28,8 @@ KUBERNETES = "1.36.3"
 KUBERNETES_PROVIDER = "4.25.0"
 PLUGINS = {"kubernetes": KUBERNETES_PROVIDER, "random": "4.21.4"}
 """Provider plugin -> version, that of its SDK in requirements/dev.in."""
+_NO_DWARF = "-gcflags=all=-dwarf=false"
+"""The linker drops debug information anyway; not making it saves a tenth of a build."""
 OLDEST_PULUMI = (3, 200)
 OLDEST_KUBECTL = (1, 30)
 DOWNLOAD_SECONDS = 120
@@ -68,9 +71,17 @@ def ensure_all(only: Collection[str] = ()) -> dict[str, Path]:
     """Programs by name: the whole rig's, or ``only`` some tools'. Builds what is missing."""
     fetch_plugins()
     found = dict[str, Path]()
+    missing = list[Tool]()
     for tool in TOOLS:
         if not only or tool.name in only:
-            found.update(tool.installed() or _built(tool) or _build(tool))
+            programs = tool.installed() or _built(tool)
+            found.update(programs or {})
+            missing += [] if programs else [tool]
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        # The sources of what comes next arrive while the cores are busy with what comes first.
+        beside.map(_fetch_modules, missing[1:])
+        for tool in missing:
+            found.update(_build(tool))
     return found
 
 
@@ -133,7 +144,14 @@ def drop_build_cache() -> None:
 
 def go_environment() -> dict[str, str]:
     """Settings with which Go builds the same everywhere."""
-    return {"CGO_ENABLED": "0", "GOCACHE": str(_go_cache()), "GOFLAGS": "", "GOWORK": "off"}
+    return {
+        "CGO_ENABLED": "0",
+        "GOCACHE": str(_go_cache()),
+        "GOFLAGS": "",
+        "GOWORK": "off",
+        # The compiler collects garbage less often: an eighth of its time, for a little memory.
+        "GOGC": "400",
+    }
 
 
 def _go_cache() -> Path:
@@ -159,14 +177,27 @@ def _build(tool: Tool) -> dict[str, Path]:
         flags = " ".join(["-s", "-w", *(f"-X {k}={v}" for k, v in tool.variables.items())])
         for program, package in tool.packages.items():
             _go(
-                current, work, "build", "-v", "-trimpath", "-buildvcs=false", "-ldflags", flags,
-                "-o", f"out/{program}", package,
+                current, work, "build", "-v", "-trimpath", "-buildvcs=false", _NO_DWARF,
+                "-ldflags", flags, "-o", f"out/{program}", package,
             )  # fmt: skip
         tool.folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(tool.folder, ignore_errors=True)
         (work / "out").rename(tool.folder)
         shutil.rmtree(work)
     return {name: tool.folder / name for name in tool.packages}
+
+
+def _fetch_modules(tool: Tool) -> None:
+    """Download what ``tool`` is built from; what goes wrong here, its build will tell."""
+    command = ["go", "list", "-e", "-deps", *tool.packages.values()]
+    with suppress(OSError):
+        subprocess.run(
+            command,
+            cwd=GO / tool.module,
+            env={**os.environ, **go_environment()},
+            capture_output=True,
+            check=False,
+        )
 
 
 def _go(current: Step, work: Path, *words: str) -> None:
