@@ -52,7 +52,12 @@ def _make(environment: Path) -> None:
     with log.open("ab") as out:
         # A virtual environment with pip in it, even where an interrupted run left half of one.
         _run([sys.executable, "-m", "venv", "--clear", str(environment)], out, log)
-        pip = [str(environment / "bin" / "pip"), "--disable-pip-version-check", "install"]
+        pip = [
+            str(environment / "bin" / "pip"),
+            "--disable-pip-version-check",
+            "install",
+            "--no-compile",
+        ]
         _run([*pip, "--require-hashes", "--requirement", str(REQUIREMENTS)], out, log)
     (environment / "complete").touch()
     print(f"✓ Python packages  {time.monotonic() - started:.0f} s", flush=True)
