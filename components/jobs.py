@@ -24,13 +24,13 @@ def run_once(  # noqa: PLR0913 - what a job is made of
     marks: dict[str, str],
     uid: int,
     container: k8s.core.v1.ContainerArgsDict,
-    egress: network.Egress,
+    egress: Sequence[network.Egress],
     opts: pulumi.ResourceOptions,
     volumes: Sequence[k8s.core.v1.VolumeArgsDict] = (),
     mounts: Sequence[k8s.core.v1.VolumeMountArgsDict] = (),
     memory: str = "256Mi",
 ) -> k8s.batch.v1.Job:
-    """The Job, and with it the account it runs as and the policy that lets it reach one thing.
+    """The Job, and with it the account it runs as and the policy that lets it reach what it needs.
 
     Autonamed and immutable: another image or another Secret makes a new Job, which runs before
     the old one is removed. It has no time to live, or a refresh would miss it.
@@ -38,16 +38,19 @@ def run_once(  # noqa: PLR0913 - what a job is made of
     child = pulumi.ResourceOptions(parent=opts.parent)
     account = k8s.core.v1.ServiceAccount(
         f"{name}-account",
-        metadata=metadata(namespace, marks),
+        # Fixed: a cloud's trust in it goes by its name.
+        metadata=metadata(namespace, marks, name),
         automount_service_account_token=False,
-        opts=child,
+        opts=pulumi.ResourceOptions.merge(
+            child, pulumi.ResourceOptions(delete_before_replace=True)
+        ),
     )
     policy = network.policy(
         f"{name}-policy",
         namespace=namespace,
         marks=marks,
         pods=marks,
-        outgoing=[egress],
+        outgoing=egress,
         opts=child,
     )
     spec: k8s.core.v1.PodSpecArgsDict = {

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -10,7 +10,14 @@ import pulumi_kubernetes as k8s
 from components import network, shapes
 from components.jobs import run_once
 from components.labels import CLIENT_LABEL, labels, metadata, selector
-from components.mlflow_env import Reach, environment
+from components.mlflow_env import (
+    PASSWORD_KEPT_IN,
+    PASSWORD_PLUGIN,
+    Reach,
+    connection_pool,
+    environment,
+    variables,
+)
 from components.pods import PullPolicy, Scratch, container, http_probe, pod
 from components.secrets import password, secret
 
@@ -37,6 +44,8 @@ class MlflowArgs:
     image: pulumi.Input[str]
     database: shapes.Database
     store: shapes.ObjectStore
+    login: shapes.Login = field(default_factory=shapes.Login)
+    """How its pods become somebody in the cloud of the two; see ``subjects``."""
     replicas: int = 2
     workers: int = 2
     """Processes per replica."""
@@ -60,6 +69,12 @@ class MlflowArgs:
             raise ValueError("node_port needs pod_network, or every pod passes as an outsider")
 
 
+def subjects(namespace: str, name: str) -> Sequence[shapes.Subject]:
+    """The service accounts of the server called ``name`` and of its migration."""
+    accounts = (name, f"{name}-migration")
+    return [shapes.Subject(namespace=namespace, account=account) for account in accounts]
+
+
 def consumer(namespace: pulumi.Input[str], name: str) -> network.Peer:
     """The pods of the server called ``name``, for the policies of what it uses."""
     return network.pods_in(namespace, selector(APP, name))
@@ -80,9 +95,7 @@ class Mlflow(pulumi.ComponentResource):
         self._name, self._args = name, args
         self._marks = labels(APP, name, "server")
         self._child = pulumi.ResourceOptions(parent=self)
-        url = self._secret(
-            "database", {"MLFLOW_BACKEND_STORE_URI": args.database.url.apply(driver_url)}
-        )
+        url = self._secret("database", {"MLFLOW_BACKEND_STORE_URI": self._store_uri()})
         migration = self._migrate(url)
         fences = self._fence()
         self._serve([url, self._secret("keys", self._keys())], [migration, *fences])
@@ -105,6 +118,11 @@ class Mlflow(pulumi.ComponentResource):
             parent=self,
         )
 
+    def _store_uri(self) -> pulumi.Output[str]:
+        database = self._args.database
+        fetched = PASSWORD_KEPT_IN in database.environment
+        return database.url.apply(lambda url: driver_url(url, fetched=fetched))
+
     def _keys(self) -> dict[str, pulumi.Input[str]]:
         """All replicas share them, and what they encrypted is lost without them."""
         args, name = self._args, self._name
@@ -113,8 +131,7 @@ class Mlflow(pulumi.ComponentResource):
         )
         webhooks = password(f"{name}-webhook-key", KEY_BYTES, protect=args.protect, parent=self)
         return {
-            "AWS_ACCESS_KEY_ID": args.store.access_key,
-            "AWS_SECRET_ACCESS_KEY": args.store.secret_key,
+            **args.store.credentials,
             "MLFLOW_CRYPTO_KEK_PASSPHRASE": passphrase,
             "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": webhooks.apply(fernet_key),
         }
@@ -131,10 +148,13 @@ class Mlflow(pulumi.ComponentResource):
                 "image": args.image,
                 "image_pull_policy": args.pull_policy,
                 "command": ["/usr/local/bin/mlflow-migrate"],
+                "env": variables({**args.database.environment, **args.login.environment}),
                 "env_from": [{"secret_ref": {"name": url.metadata.name}}],
             },
             memory="1Gi",
-            egress=args.database.egress,
+            volumes=args.login.volumes,
+            mounts=args.login.mounts,
+            egress=[*args.database.egress, *args.login.egress],
             opts=pulumi.ResourceOptions(parent=self, depends_on=args.database.ready),
         )
 
@@ -144,9 +164,10 @@ class Mlflow(pulumi.ComponentResource):
         args, name = self._args, self._name
         account = k8s.core.v1.ServiceAccount(
             f"{name}-account",
-            metadata=metadata(args.namespace, self._marks),
+            # Fixed: a cloud's trust in it goes by its name.
+            metadata=metadata(args.namespace, self._marks, name),
             automount_service_account_token=False,
-            opts=self._child,
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
         own = selector(APP, name, "server")
         template: k8s.core.v1.PodTemplateSpecArgsDict = {
@@ -167,6 +188,7 @@ class Mlflow(pulumi.ComponentResource):
                 uid=UID,
                 account=account.metadata.name,
                 scratch=SCRATCH,
+                volumes=args.login.volumes,
             ),
         }
         k8s.apps.v1.Deployment(
@@ -203,7 +225,16 @@ class Mlflow(pulumi.ComponentResource):
                 "command": ["/usr/local/bin/mlflow-serve"],
                 "ports": [{"name": "http", "container_port": PORT}],
                 "env": environment(
-                    reach, args.namespace, args.store, replicas=args.replicas, workers=args.workers
+                    reach,
+                    args.namespace,
+                    args.store.uri,
+                    {
+                        **args.database.environment,
+                        **args.store.environment,
+                        **args.login.environment,
+                    },
+                    connection_pool(args.replicas, args.workers),
+                    workers=args.workers,
                 ),
                 "env_from": [{"secret_ref": {"name": s.metadata.name}} for s in secrets],
                 "lifecycle": {"pre_stop": {"sleep": {"seconds": DRAIN}}},
@@ -215,6 +246,7 @@ class Mlflow(pulumi.ComponentResource):
             requests={"cpu": "250m", "memory": f"{256 + 256 * args.workers}Mi"},
             memory_limit=f"{1024 + 512 * args.workers}Mi",
             scratch=SCRATCH,
+            mounts=args.login.mounts,
         )
 
     def _keep_one_during_drains(self) -> None:
@@ -266,7 +298,7 @@ class Mlflow(pulumi.ComponentResource):
             marks=self._marks,
             pods=selector(APP, self._name, "server"),
             incoming=[network.ingress(callers, PORT)],
-            outgoing=[args.database.egress, args.store.egress],
+            outgoing=_distinct([*args.database.egress, *args.store.egress, *args.login.egress]),
             opts=self._child,
         )
         return [policy]
@@ -277,9 +309,18 @@ def fernet_key(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode()
 
 
-def driver_url(url: str) -> str:
-    """The database's URL with the driver that is in the image."""
-    return url.replace("postgresql://", "postgresql+psycopg://", 1)
+def driver_url(url: str, *, fetched: bool = False) -> str:
+    """The database's URL with the driver that is in the image.
+
+    ``fetched``: the cloud keeps the password, so with the plug-in of the image that asks for it.
+    """
+    url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+    return f"{url}{'&' if '?' in url else '?'}plugin={PASSWORD_PLUGIN}" if fetched else url
+
+
+def _distinct(rules: Sequence[network.Egress]) -> Sequence[network.Egress]:
+    """In order; a database and a bucket of one cloud may need the same rule."""
+    return [rule for at, rule in enumerate(rules) if rule not in rules[:at]]
 
 
 def _spread(own: dict[str, str]) -> k8s.core.v1.TopologySpreadConstraintArgsDict:

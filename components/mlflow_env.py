@@ -9,10 +9,15 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components import shapes
+from components.shapes import Environment
 
 MAX_CONNECTIONS = 80
 """All servers together; PostgreSQL grants 100 by default, and operators need some."""
+PASSWORD_KEPT_IN = "SPILLWAY_DATABASE_SECRET"  # noqa: S105 - a name
+"""Variable that names the secret in which the cloud keeps the database's password."""
+PASSWORD_PLUGIN = "spillway_password"  # noqa: S105 - a name
+"""The SQLAlchemy plug-in in images/mlflow that reads it at every connection."""
+ENDPOINT = "AWS_ENDPOINT_URL_S3"
 IPV4 = "[0-9]*.*.*.*[0-9]"
 """fnmatch pattern of an IPv4 address. A host name cannot match: no top-level domain ends in a
 digit. Browsers cannot be tricked into sending an address as Host for another site's page."""
@@ -53,36 +58,54 @@ class Reach:
         return ",".join([*https, *plain, *self.origins])
 
 
-def environment(
+def environment(  # noqa: PLR0913 - what a server is told
     reach: Reach,
     namespace: pulumi.Input[str],
-    store: shapes.ObjectStore,
+    artifacts: pulumi.Input[str],
+    given: Environment,
+    pool: Mapping[str, str],
     *,
-    replicas: int,
     workers: int,
 ) -> list[k8s.core.v1.EnvVarArgsDict]:
-    """The whole environment, in the order it reads best in a preview."""
+    """The whole environment, in the order it reads best in a preview.
+
+    ``given`` is what database, bucket and cloud ask for.
+    """
     hosts = pulumi.Output.from_input(namespace).apply(reach.allowed_hosts)
-    values: Mapping[str, pulumi.Input[str]] = {
+    values: Environment = {
         "MLFLOW_HOST": "0.0.0.0",  # noqa: S104 - inside its own network namespace
         "MLFLOW_PORT": str(reach.port),
         "MLFLOW_WORKERS": str(workers),
         "MLFLOW_SERVER_ALLOWED_HOSTS": hosts,
         "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": reach.allowed_origins(),
         "MLFLOW_SERVE_ARTIFACTS": "true",
-        "MLFLOW_ARTIFACTS_DESTINATION": store.uri,
-        "MLFLOW_S3_ENDPOINT_URL": store.endpoint,
-        "MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE": "path",
-        "AWS_DEFAULT_REGION": store.region,
+        "MLFLOW_ARTIFACTS_DESTINATION": artifacts,
+        **_endpoint(given),
+        **given,
         "MLFLOW_EXPOSE_PROMETHEUS": "/prometheus",
-        **connection_pool(replicas, workers),
+        **pool,
         # Each replica would run seven processes on a queue of its own.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_ENABLE_AI_GATEWAY": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
     }
+    return variables(values)
+
+
+def variables(values: Environment) -> list[k8s.core.v1.EnvVarArgsDict]:
+    """As a container takes them."""
     return [{"name": name, "value": value} for name, value in values.items()]
+
+
+def _endpoint(given: Environment) -> Environment:
+    """A store of one's own has no name for each bucket."""
+    if ENDPOINT not in given:
+        return {}
+    return {
+        "MLFLOW_S3_ENDPOINT_URL": given[ENDPOINT],
+        "MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE": "path",
+    }
 
 
 def connection_pool(replicas: int, workers: int) -> dict[str, str]:

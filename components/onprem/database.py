@@ -10,7 +10,7 @@ from pathlib import Path
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components import network
+from components import network, shapes
 from components.jobs import run_once
 from components.labels import labels, metadata, selector
 from components.onprem.volume import DATA, ROLE, Disk, Server, on_volume
@@ -56,7 +56,6 @@ class Database(pulumi.ComponentResource):
     port: pulumi.Output[int]
     database: pulumi.Output[str]
     user: pulumi.Output[str]
-    password: pulumi.Output[str]
     url: pulumi.Output[str]
 
     def __init__(
@@ -74,10 +73,9 @@ class Database(pulumi.ComponentResource):
 
         self.port = pulumi.Output.from_input(PORT)
         self.database = self.user = pulumi.Output.from_input(args.database)
-        self.password = owner
         self.url = pulumi.Output.format(
             "postgresql://{0}:{1}@{2}:{3}/{4}",
-            *(self.user, self.password, self.host, PORT, self.database),
+            *(self.user, owner, self.host, PORT, self.database),
         )
         self._ready = (server, service, setup)
         self.register_outputs(
@@ -86,7 +84,6 @@ class Database(pulumi.ComponentResource):
                 "port": self.port,
                 "database": self.database,
                 "user": self.user,
-                "password": self.password,
                 "url": self.url,
             }
         )
@@ -97,10 +94,15 @@ class Database(pulumi.ComponentResource):
         return self._ready
 
     @property
-    def egress(self) -> network.Egress:
-        """The rule a client's NetworkPolicy needs to reach it."""
+    def egress(self) -> Sequence[network.Egress]:
+        """The rules a client's NetworkPolicy needs to reach it."""
         server = network.pods_in(self._args.namespace, selector(APP, self._name, ROLE))
-        return network.egress([server], PORT)
+        return [network.egress([server], PORT)]
+
+    @property
+    def environment(self) -> shapes.Environment:
+        """Nothing: the URL says it all."""
+        return {}
 
     def _password(self, role: str) -> pulumi.Output[str]:
         name, protect = f"{self._name}-{role}-password", self._args.protect

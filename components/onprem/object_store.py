@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components import network
+from components import network, shapes
 from components.jobs import run_once
 from components.labels import labels, selector
 from components.onprem.volume import DATA, ROLE, Disk, Server, on_volume
@@ -44,11 +44,7 @@ class ObjectStoreArgs:
 class ObjectStore(pulumi.ComponentResource):
     """A bucket that needs no cloud; fulfils ``shapes.ObjectStore``."""
 
-    endpoint: pulumi.Output[str]
     bucket: pulumi.Output[str]
-    region: pulumi.Output[str]
-    access_key: pulumi.Output[str]
-    secret_key: pulumi.Output[str]
     uri: pulumi.Output[str]
 
     def __init__(
@@ -65,26 +61,19 @@ class ObjectStore(pulumi.ComponentResource):
         )
         disk = Disk(size=args.size, class_name=args.storage_class, protect=args.protect)
         server, service = on_volume(name, _server(args, root), disk, args.namespace, self)
-        self.endpoint = pulumi.Output.concat(
+        self._endpoint = pulumi.Output.concat(
             "http://", service.metadata.name, ".", args.namespace, f".svc:{PORT}"
         )
         self.bucket = pulumi.Output.from_input(args.bucket)
-        self.region = pulumi.Output.from_input(REGION)
-        self.access_key, self.secret_key = self._key("user", "access"), self._key("user", "secret")
+        self._user = {
+            "access": self._key("user", "access"),
+            "secret": self._key("user", "secret"),
+        }
         self.uri = pulumi.Output.concat("s3://", args.bucket)
         setup = self._make_bucket(root, [server, service])
         self._fence()
         self._ready = (server, service, setup)
-        self.register_outputs(
-            {
-                "endpoint": self.endpoint,
-                "bucket": self.bucket,
-                "region": self.region,
-                "access_key": self.access_key,
-                "secret_key": self.secret_key,
-                "uri": self.uri,
-            }
-        )
+        self.register_outputs({"bucket": self.bucket, "uri": self.uri})
 
     @property
     def ready(self) -> Sequence[pulumi.Resource]:
@@ -92,10 +81,23 @@ class ObjectStore(pulumi.ComponentResource):
         return self._ready
 
     @property
-    def egress(self) -> network.Egress:
-        """The rule a client's NetworkPolicy needs to reach it."""
+    def egress(self) -> Sequence[network.Egress]:
+        """The rules a client's NetworkPolicy needs to reach it."""
         server = network.pods_in(self._args.namespace, selector(APP, self._name, ROLE))
-        return network.egress([server], PORT)
+        return [network.egress([server], PORT)]
+
+    @property
+    def environment(self) -> shapes.Environment:
+        """Where it is, as boto3 reads it."""
+        return {"AWS_ENDPOINT_URL_S3": self._endpoint, "AWS_DEFAULT_REGION": REGION}
+
+    @property
+    def credentials(self) -> shapes.Environment:
+        """The keys of the account that owns the bucket."""
+        return {
+            "AWS_ACCESS_KEY_ID": self._user["access"],
+            "AWS_SECRET_ACCESS_KEY": self._user["secret"],
+        }
 
     def _key(self, who: str, kind: str) -> pulumi.Output[str]:
         name, protect = f"{self._name}-{who}-{kind}-key", self._args.protect
@@ -115,7 +117,8 @@ class ObjectStore(pulumi.ComponentResource):
     ) -> k8s.batch.v1.Job:
         args, name = self._args, self._name
         user = self._secret(
-            "user", {"USER_ACCESS_KEY": self.access_key, "USER_SECRET_KEY": self.secret_key}
+            "user",
+            {"USER_ACCESS_KEY": self._user["access"], "USER_SECRET_KEY": self._user["secret"]},
         )
         return run_once(
             f"{name}-bucket",
@@ -128,7 +131,7 @@ class ObjectStore(pulumi.ComponentResource):
                 "image_pull_policy": args.pull_policy,
                 "command": ["/usr/local/bin/make-bucket"],
                 "env": [
-                    {"name": "S3_ENDPOINT", "value": self.endpoint},
+                    {"name": "S3_ENDPOINT", "value": self._endpoint},
                     {"name": "BUCKET", "value": args.bucket},
                 ],
                 "env_from": [{"secret_ref": {"name": s.metadata.name}} for s in (root, user)],

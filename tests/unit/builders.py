@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pulumi
 import yaml
@@ -43,28 +43,25 @@ def object_store(name: str = "object-store", **changes: Any) -> onprem.ObjectSto
 class Cloud:
     """A managed service as a cloud would offer it: a shape of which nothing is a pod."""
 
-    def __init__(self, egress: network.Egress, plain: dict[str, str], secret: dict[str, str]):
-        self.egress, self.ready = egress, ()
-        for name, value in plain.items():
-            setattr(self, name, pulumi.Output.from_input(value))
-        for name, value in secret.items():
-            setattr(self, name, pulumi.Output.secret(value))
+    ready = ()
+    credentials: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, address: str, port: int, environment: dict[str, str], **outputs: Any):
+        self.egress = [network.egress([{"ip_block": {"cidr": address}}], port)]
+        self.environment = environment
+        for name, value in outputs.items():
+            setattr(self, name, value)
 
 
 def cloud_database() -> Cloud:
-    return Cloud(
-        network.egress([{"ip_block": {"cidr": "10.64.0.9/32"}}], 5432),
-        {},
-        {"url": "postgresql://mlflow:hunter2@db.example.com:5432/mlflow"},
-    )
+    url = "postgresql://mlflow@db.example.com:5432/mlflow?sslmode=require"
+    secret = {"SPILLWAY_DATABASE_SECRET": "arn:aws:secretsmanager:eu-central-1:1:secret:db"}
+    return Cloud("10.64.0.9/32", 5432, secret, url=pulumi.Output.secret(url))
 
 
 def cloud_store() -> Cloud:
-    return Cloud(
-        network.egress([{"ip_block": {"cidr": "0.0.0.0/0"}}], 443),
-        {"endpoint": "https://s3.example.com", "region": "eu-central-1", "uri": "s3://artifacts"},
-        {"access_key": "hunter2", "secret_key": "hunter2"},
-    )
+    uri = pulumi.Output.from_input("s3://artifacts/mlflow")
+    return Cloud("0.0.0.0/0", 443, {"AWS_DEFAULT_REGION": "eu-central-1"}, uri=uri)
 
 
 def cloud_mlflow(name: str = "mlflow", **changes: Any) -> Mlflow:

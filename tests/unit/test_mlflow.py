@@ -9,8 +9,10 @@ from cryptography.fernet import Fernet
 from pulumi.runtime.rpc import is_rpc_secret
 from recording import recorded
 
-from components.mlflow import KEY_BYTES, MlflowArgs, driver_url, fernet_key
+from components import network
+from components.mlflow import KEY_BYTES, MlflowArgs, driver_url, fernet_key, subjects
 from components.mlflow_env import MAX_CONNECTIONS, Reach, connection_pool
+from components.shapes import Login
 
 
 def one_server():
@@ -200,7 +202,47 @@ def test_a_database_and_a_bucket_of_a_cloud_serve_as_well(engine, resolve):
 
     outgoing = engine.named("mlflow-traffic")["spec"]["egress"]
     assert [rule["to"][0]["ipBlock"]["cidr"] for rule in outgoing] == ["10.64.0.9/32", "0.0.0.0/0"]
-    assert env(engine)["MLFLOW_ARTIFACTS_DESTINATION"] == "s3://artifacts"
+    assert env(engine)["MLFLOW_ARTIFACTS_DESTINATION"] == "s3://artifacts/mlflow"
+    assert (
+        not {"MLFLOW_S3_ENDPOINT_URL", "MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE"} & env(engine).keys()
+    )
+    assert not {k for k in content(engine, "mlflow-keys") if k.startswith("AWS_")}
+
+
+def test_a_password_that_the_cloud_keeps_is_fetched_by_server_and_migration(engine, resolve):
+    resolve(lambda: cloud_mlflow().urn)
+
+    url = content(engine, "mlflow-database")["MLFLOW_BACKEND_STORE_URI"]
+    assert url.endswith("?sslmode=require&plugin=spillway_password")
+    for name in ("mlflow-server", "mlflow-migration"):
+        (container,) = engine.named(name)["spec"]["template"]["spec"]["containers"]
+        told = {v["name"]: v["value"] for v in container["env"]}
+        assert told["SPILLWAY_DATABASE_SECRET"].startswith("arn:aws:secretsmanager:")
+
+
+def test_both_pods_carry_what_makes_them_somebody_in_a_cloud(engine, resolve):
+    door = network.egress([{"ip_block": {"cidr": "198.51.100.0/24"}}], 443)
+    login = Login(
+        environment={"AWS_ROLE_ARN": "arn:aws:iam::1:role/mlflow"},
+        volumes=[{"name": "token", "empty_dir": {}}],
+        mounts=[{"name": "token", "mount_path": "/token", "read_only": True}],
+        egress=[door],
+    )
+    resolve(lambda: cloud_mlflow(login=login).urn)
+
+    known = {(s.namespace, s.account) for s in subjects("spillway", "mlflow")}
+    for name in ("mlflow-server", "mlflow-migration"):
+        spec = engine.named(name)["spec"]["template"]["spec"]
+        (container,) = spec["containers"]
+        assert ("spillway", spec["serviceAccountName"]) in known
+        assert {"name": "AWS_ROLE_ARN", "value": "arn:aws:iam::1:role/mlflow"} in container["env"]
+        assert "token" in {v["name"] for v in spec["volumes"]}
+        assert "token" in {m["name"] for m in container["volumeMounts"]}
+    for policy in ("mlflow-traffic", "mlflow-migration-policy"):
+        reached = [
+            rule["to"][0]["ipBlock"]["cidr"] for rule in engine.named(policy)["spec"]["egress"]
+        ]
+        assert "198.51.100.0/24" in reached
 
 
 def test_replicas_survive_a_drain_and_a_roll_out(plain):
