@@ -177,26 +177,13 @@ def processes(layout: Layout, programs: Mapping[str, Path]) -> dict[str, list[st
         "kube-apiserver": [str(programs["kube-apiserver"]), *_apiserver(layout)],
         "kube-controller-manager": [
             str(programs["kube-controller-manager"]),
-            f"--kubeconfig={pki}/controller-manager.kubeconfig",
-            f"--authentication-kubeconfig={pki}/controller-manager.kubeconfig",
-            f"--authorization-kubeconfig={pki}/controller-manager.kubeconfig",
-            f"--root-ca-file={pki}/ca.crt",
-            f"--cluster-signing-cert-file={pki}/ca.crt",
-            f"--cluster-signing-key-file={pki}/ca.key",
-            f"--service-account-private-key-file={pki}/service-account.key",
-            "--use-service-account-credentials",
-            "--leader-elect=false",
+            *controller_manager(pki),
             "--bind-address=127.0.0.1",
-            "--profiling=false",
         ],
         "kube-scheduler": [
             str(programs["kube-scheduler"]),
-            f"--kubeconfig={pki}/scheduler.kubeconfig",
-            f"--authentication-kubeconfig={pki}/scheduler.kubeconfig",
-            f"--authorization-kubeconfig={pki}/scheduler.kubeconfig",
-            "--leader-elect=false",
+            *scheduler(pki),
             "--bind-address=127.0.0.1",
-            "--profiling=false",
         ],
         "kubelet": [
             str(programs["kubelet"]),
@@ -223,10 +210,21 @@ def processes(layout: Layout, programs: Mapping[str, Path]) -> dict[str, list[st
 def _apiserver(layout: Layout) -> list[str]:
     pki = layout.pki
     return [
+        *api_server(pki),
         f"--advertise-address={layout.address}",
         f"--service-cluster-ip-range={layout.services}",
         "--etcd-servers=http://127.0.0.1:2379",
         f"--encryption-provider-config={pki}/encryption.yaml",
+        f"--kubelet-certificate-authority={pki}/ca.crt",
+        f"--kubelet-client-certificate={pki}/apiserver-kubelet-client.crt",
+        f"--kubelet-client-key={pki}/apiserver-kubelet-client.key",
+        "--kubelet-preferred-address-types=InternalIP",
+    ]
+
+
+def api_server(pki: Path) -> list[str]:
+    """Flags of every API server of ours: a rehearsal's admits and refuses what a rig's does."""
+    return [
         f"--tls-cert-file={pki}/apiserver.crt",
         f"--tls-private-key-file={pki}/apiserver.key",
         f"--client-ca-file={pki}/ca.crt",
@@ -237,10 +235,6 @@ def _apiserver(layout: Layout) -> list[str]:
         "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
         f"--service-account-key-file={pki}/service-account.pub",
         f"--service-account-signing-key-file={pki}/service-account.key",
-        f"--kubelet-certificate-authority={pki}/ca.crt",
-        f"--kubelet-client-certificate={pki}/apiserver-kubelet-client.crt",
-        f"--kubelet-client-key={pki}/apiserver-kubelet-client.key",
-        "--kubelet-preferred-address-types=InternalIP",
         # The front proxy shares the cluster's authority, so its name must be pinned.
         f"--requestheader-client-ca-file={pki}/ca.crt",
         "--requestheader-allowed-names=front-proxy",
@@ -252,6 +246,29 @@ def _apiserver(layout: Layout) -> list[str]:
         # A stop must not wait a minute for watches to end by themselves.
         "--shutdown-delay-duration=0s",
     ]
+
+
+def controller_manager(pki: Path) -> list[str]:
+    """Flags of every controller manager of ours."""
+    return [
+        *_client(pki, "controller-manager"),
+        f"--root-ca-file={pki}/ca.crt",
+        f"--cluster-signing-cert-file={pki}/ca.crt",
+        f"--cluster-signing-key-file={pki}/ca.key",
+        f"--service-account-private-key-file={pki}/service-account.key",
+        "--use-service-account-credentials",
+    ]
+
+
+def scheduler(pki: Path) -> list[str]:
+    """Flags of every scheduler of ours."""
+    return _client(pki, "scheduler")
+
+
+def _client(pki: Path, name: str) -> list[str]:
+    purposes = ("kubeconfig", "authentication-kubeconfig", "authorization-kubeconfig")
+    flags = [f"--{purpose}={pki}/{name}.kubeconfig" for purpose in purposes]
+    return [*flags, "--leader-elect=false", "--profiling=false"]
 
 
 def _supervisor(layout: Layout, programs: dict[str, list[str]]) -> str:

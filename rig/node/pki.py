@@ -2,6 +2,7 @@
 
 import datetime
 import ipaddress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -13,7 +14,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from rig.node.layout import NODE_NAME, Layout
 
 YEARS = 10
-COMPONENTS = {
+Clients = Mapping[str, tuple[str, str | None]]
+"""Client certificates: file name -> (user, group)."""
+Servers = Mapping[str, tuple[str, Sequence[str]]]
+"""Server certificates: file name -> (name, names and addresses under which it is called)."""
+COMPONENTS: Clients = {
     "admin": ("spillway-admin", "system:masters"),
     "controller-manager": ("system:kube-controller-manager", None),
     "scheduler": ("system:kube-scheduler", None),
@@ -23,24 +28,41 @@ COMPONENTS = {
     "apiserver-kubelet-client": ("spillway:apiserver", "system:masters"),
     "front-proxy": ("front-proxy", None),
 }
-"""Client certificates: file name -> (user, group)."""
 
 
 def ensure(layout: Layout) -> None:
-    """Make what is missing. An existing authority is kept: the state may hold tokens it signed."""
-    layout.pki.mkdir(parents=True, exist_ok=True, mode=0o700)
-    authority = _authority(layout.pki)
-    _service_account_key(layout.pki)
-    for name, (user, group) in COMPONENTS.items():
-        _leaf(layout.pki / name, authority, user, group, [])
-    names = ["localhost", NODE_NAME, "kubernetes", "kubernetes.default", "kubernetes.default.svc"]
-    names.append("kubernetes.default.svc.cluster.local")
-    addresses = [layout.address, layout.kubernetes_service, "127.0.0.1"]
-    _leaf(layout.pki / "apiserver", authority, "kube-apiserver", None, [*names, *addresses])
-    _leaf(layout.pki / "kubelet-server", authority, NODE_NAME, None, [NODE_NAME, layout.address])
+    """Everything a rig needs, made where it is missing."""
+    servers = {
+        "apiserver": api_server(layout.address, layout.kubernetes_service),
+        "kubelet-server": (NODE_NAME, [NODE_NAME, layout.address]),
+    }
+    issue(layout.pki, COMPONENTS, servers)
+    context = f"spillway-{layout.name}"
     for name in ("controller-manager", "scheduler", "kubelet", "kube-proxy", "network-policy"):
-        _kubeconfig(layout, layout.pki / f"{name}.kubeconfig", name)
-    _kubeconfig(layout, layout.kubeconfig, "admin")
+        path = layout.pki / f"{name}.kubeconfig"
+        kubeconfig(path, layout.pki / name, server=layout.server, context=context)
+    kubeconfig(layout.kubeconfig, layout.pki / "admin", server=layout.server, context=context)
+
+
+def issue(folder: Path, clients: Clients, servers: Servers) -> None:
+    """An authority, the service accounts' key and certificates by file name, in ``folder``.
+
+    What is there stays, the authority too: the state may hold tokens that it signed.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    authority = _authority(folder)
+    _service_account_key(folder)
+    for name, (user, group) in clients.items():
+        _leaf(folder / name, authority, user, group, [])
+    for name, (user, sans) in servers.items():
+        _leaf(folder / name, authority, user, None, sans)
+
+
+def api_server(*addresses: str) -> tuple[str, list[str]]:
+    """For ``issue``: an API server, as it is called on its machine and in pods."""
+    service = "kubernetes.default.svc.cluster.local".split(".")
+    in_pods = [".".join(service[:count]) for count in (1, 2, 3, 5)]
+    return "kube-apiserver", ["localhost", NODE_NAME, *in_pods, *addresses, "127.0.0.1"]
 
 
 Authority = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
@@ -80,7 +102,9 @@ def _authority(folder: Path) -> Authority:
     return certificate, private
 
 
-def _leaf(stem: Path, authority: Authority, user: str, group: str | None, sans: list[str]) -> None:
+def _leaf(
+    stem: Path, authority: Authority, user: str, group: str | None, sans: Sequence[str]
+) -> None:
     cert, key = stem.with_suffix(".crt"), stem.with_suffix(".key")
     if cert.exists() and key.exists():
         return
@@ -149,9 +173,8 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     )
 
 
-def _kubeconfig(layout: Layout, path: Path, name: str) -> None:
-    context = f"spillway-{layout.name}"
-    pki = layout.pki
+def kubeconfig(path: Path, stem: Path, *, server: str, context: str) -> None:
+    """A way in for the client whose certificate and key are ``stem`` with their suffixes."""
     document = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -160,8 +183,8 @@ def _kubeconfig(layout: Layout, path: Path, name: str) -> None:
             {
                 "name": context,
                 "cluster": {
-                    "server": layout.server,
-                    "certificate-authority": str(pki / "ca.crt"),
+                    "server": server,
+                    "certificate-authority": str(stem.with_name("ca.crt")),
                 },
             }
         ],
@@ -169,8 +192,8 @@ def _kubeconfig(layout: Layout, path: Path, name: str) -> None:
             {
                 "name": context,
                 "user": {
-                    "client-certificate": str(pki / f"{name}.crt"),
-                    "client-key": str(pki / f"{name}.key"),
+                    "client-certificate": str(stem.with_suffix(".crt")),
+                    "client-key": str(stem.with_suffix(".key")),
                 },
             }
         ],
