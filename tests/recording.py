@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+import computed_aws
 import pulumi
 import pytest
 from pulumi.runtime import MockCallArgs, MockResourceArgs, resource
@@ -16,7 +17,13 @@ RANDOM = {
     # "+" and "/" on purpose: what reads it as URL-safe base64 must translate.
     "random:index/randomBytes:RandomBytes": {"base64": "+/" * 21 + "8=", "hex": "fb" * 32},
     "random:index/randomPassword:RandomPassword": {"bcryptHash": "$2a$"},
+    "random:index/randomId:RandomId": {"hex": "0badcafe"},
 }
+
+CLOUDS: dict[str, Callable[[MockResourceArgs], dict[str, Any]]] = {
+    "aws:": computed_aws.outputs,
+}
+"""By the start of a type, what that cloud would compute; inputs go before it."""
 
 
 class Engine(pulumi.runtime.Mocks):
@@ -36,7 +43,10 @@ class Engine(pulumi.runtime.Mocks):
             state.setdefault("result", f"hunter2{args.name}".replace("-", ""))
         if args.typ.startswith("kubernetes:"):
             state["metadata"] = {"name": args.name, **(state.get("metadata") or {})}
-        return f"{args.name}-id", state
+        for prefix, outputs in CLOUDS.items():
+            if args.typ.startswith(prefix):
+                state = {**outputs(args), **state}
+        return args.resource_id or f"{args.name}-id", state
 
     def call(self, args: MockCallArgs) -> dict[str, Any]:
         raise AssertionError(f"unexpected lookup {args.token}({args.args})")
