@@ -5,10 +5,12 @@ Knows nothing of single settings; it walks the models it is given.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Any, cast, get_args
+from typing import Any, cast, get_args, get_origin
 
 import pulumi
 from pulumi.runtime import config as engine
@@ -24,6 +26,11 @@ LOOKS_SECRET = re.compile(
 ALMOST = 0.75
 
 Path = tuple[str | int, ...]
+ENTRY = "<name>"
+"""Stands for any key of a map of sections."""
+_KEY = "[key]"
+"""How pydantic says that it is the key of a map which is wrong."""
+_FILE: ContextVar[str] = ContextVar("stack file", default="")
 
 
 @dataclass(frozen=True)
@@ -51,9 +58,19 @@ def shown(path: Path, value: Any) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
+@contextmanager
+def in_file(name: str) -> Generator[None]:
+    """While a stack file is read without an engine that knows the stack."""
+    token = _FILE.set(name)
+    try:
+        yield
+    finally:
+        _FILE.reset(token)
+
+
 def where() -> str:
     """Which file to open."""
-    return f"Fix it in Pulumi.{pulumi.get_stack()}.yaml."
+    return f"Fix it in {_FILE.get() or f'Pulumi.{pulumi.get_stack()}.yaml'}."
 
 
 def refuse(problem: Problem) -> pulumi.RunError:
@@ -66,7 +83,7 @@ def refuse(problem: Problem) -> pulumi.RunError:
 
 def unknown_key(path: Path, value: Any, root: type[BaseModel]) -> pulumi.RunError:
     """A key nobody reads, with the known one that resembles it most."""
-    parent = path[:-1]
+    parent = _generic(path, root)[:-1]
     siblings = ", ".join(_children(root, parent))
     return pulumi.RunError(
         f"{key(path)} (set to {shown(path, value)}) is not a setting; "
@@ -93,7 +110,9 @@ def foreign_key(name: str) -> None:
 def from_validation(error: ValidationError, root: type[BaseModel]) -> pulumi.RunError:
     """The first thing pydantic found, in our words: its own would print secrets."""
     first = error.errors(include_url=False, include_context=False)[0]
-    path: Path = first["loc"]
+    path: Path = _without_choices(first["loc"])
+    if path[-1:] == (_KEY,):
+        return refuse(Problem(path[:-1], first["input"], allowed(path[:-2], root)))
     if first["type"] == "extra_forbidden":
         return unknown_key(path, first["input"], root)
     return refuse(Problem(path, first["input"], allowed(path, root)))
@@ -101,13 +120,29 @@ def from_validation(error: ValidationError, root: type[BaseModel]) -> pulumi.Run
 
 def allowed(path: Path, root: type[BaseModel]) -> str:
     """What the setting on this path may be, as its model says."""
-    names = [p for p in path if isinstance(p, str)]
+    fields = list(_along(path, root))
+    return rule(fields[-1] if fields else None) or "as the schema says"
+
+
+def _along(path: Path, root: type[BaseModel]) -> Iterator[FieldInfo | None]:
+    """The fields on a path, from the outermost; a name in a map of sections has none."""
     model: type[BaseModel] | None = root
-    field: FieldInfo | None = None
-    for name in names:
+    entry = False
+    for name in path:
+        if isinstance(name, int):
+            continue
+        if entry:
+            entry = False
+            continue
         field = _fields(model).get(name) if model else None
-        model = section(field)
-    return rule(field) or "as the schema says"
+        model, entry = section(field), is_map(field)
+        yield field
+
+
+def _without_choices(path: Path) -> Path:
+    """Without what pydantic adds behind an element of a list: which of its types did not fit."""
+    elements = [at for at, part in enumerate(path) if isinstance(part, int)]
+    return path[: elements[-1] + 1] if elements else path
 
 
 def rule(field: FieldInfo | None) -> str:
@@ -126,31 +161,52 @@ def section(field: FieldInfo | None) -> type[BaseModel] | None:
     return next((t for t in types if isinstance(t, type) and issubclass(t, BaseModel)), None)
 
 
+def is_map(field: FieldInfo | None) -> bool:
+    """Whether a field holds sections by names that users choose."""
+    return field is not None and get_origin(field.annotation) is dict
+
+
 def known(root: type[BaseModel], prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Every path that can be set, sections included."""
     for name, field in _fields(root).items():
-        yield (*prefix, name)
+        path = (*prefix, name)
+        yield path
         if nested := section(field):
-            yield from known(nested, (*prefix, name))
+            yield from known(nested, (*path, ENTRY) if is_map(field) else path)
+
+
+def _generic(path: Path, root: type[BaseModel]) -> tuple[str, ...]:
+    """The path with ``<name>`` for what users chose."""
+    model: type[BaseModel] | None = root
+    found, entry = list[str](), False
+    for part in path:
+        found.append(ENTRY if entry else str(part))
+        if not entry:
+            field = _fields(model).get(str(part)) if model else None
+            model, entry = section(field), is_map(field)
+        else:
+            entry = False
+    return tuple(found)
 
 
 def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
     return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
-def _children(root: type[BaseModel], parent: Path) -> list[str]:
+def _children(root: type[BaseModel], parent: tuple[str, ...]) -> list[str]:
     return [path[-1] for path in known(root) if path[:-1] == parent]
 
 
 def _nearest(path: Path, root: type[BaseModel]) -> str:
-    wrong, leaf = ".".join(map(str, path)), str(path[-1])
+    generic = _generic(path, root)
+    wrong, leaf = ".".join(generic), generic[-1]
 
     def likeness(candidate: tuple[str, ...]) -> float:
         return max(
             SequenceMatcher(None, wrong.lower(), ".".join(candidate).lower()).ratio(),
             # The same word in another section is a misplaced key, a sibling is a misspelt one.
             SequenceMatcher(None, leaf.lower(), candidate[-1].lower()).ratio()
-            - (0 if candidate[:-1] == path[:-1] else 0.1),
+            - (0 if candidate[:-1] == generic[:-1] else 0.1),
         )
 
     return key(max(known(root), key=likeness))

@@ -18,9 +18,9 @@ TAG_LENGTH = 16
 IGNORED_SUFFIXES = {".pyc", ".pyo", ".swp"}
 
 
-def reference(images: Images, name: str) -> str:
-    """The full image reference for the pods of this stack."""
-    return f"{images.registry}/{name}:{images.tag or content_tag(name)}"
+def tagged(images: Images, name: str) -> str:
+    """An image's name and tag, to be put behind a registry."""
+    return f"{name}:{images.tag or content_tag(name)}"
 
 
 def content_tag(name: str, root: Path = IMAGES) -> str:

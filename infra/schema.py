@@ -13,8 +13,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from infra.config_errors import key, rule, section
-from infra.settings import PROJECT, Settings
+from infra.config_errors import ENTRY, PROJECT, is_map, key, rule, section
+from infra.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMA = ROOT / "infra" / "settings.schema.json"
@@ -85,9 +85,14 @@ def _rows(model: type[BaseModel], prefix: tuple[str, ...]) -> Iterator[tuple[str
     for name, field in model.model_fields.items():
         path = (*prefix, field.alias or name)
         if nested := section(field):
-            yield from _rows(nested, path)
+            yield from _rows(nested, (*path, ENTRY) if is_map(field) else path)
             continue
-        default = field.default
-        none = default is None or default is PydanticUndefined or default == ()
-        shown = "none" if none else f"`{json.dumps(default).strip(chr(34))}`"
-        yield key(path), shown, rule(field), str(field.description)
+        yield key(path), _default(field.default), rule(field), str(field.description)
+
+
+def _default(value: Any) -> str:
+    if value is PydanticUndefined:
+        return "to be given"
+    if value is None or value == ():
+        return "none"
+    return f"`{json.dumps(value).strip(chr(34))}`"

@@ -1,198 +1,43 @@
 """Every setting of a stack: the only reader of the stack's config.
 
-The models are the reference: the JSON Schema for editors, the table in docs/config.md and the
-error texts come from them (``python -m infra.settings`` prints the schema, ``--write`` updates
-both files). How a wrong value is reported lives in ``config_errors``.
+``python -m infra.settings`` prints the JSON Schema for editors, ``--write`` updates the generated
+files. What the keys are is in ``sections``, how a wrong value is reported in ``config_errors``.
 """
 
-import ipaddress
 import json
-import re
-from enum import StrEnum
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Any, get_args
 
 import pulumi
 import yaml
 from pulumi.runtime import config as engine
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    StrictBool,
-    StrictInt,
-    StringConstraints,
-    ValidationError,
-)
+from pydantic import SecretStr, StrictBool, ValidationError
 from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
 
-from components.mlflow_env import MAX_CONNECTIONS
-from components.pods import PullPolicy
-from infra.config_errors import (
-    Problem,
-    allowed,
-    foreign_key,
-    from_validation,
-    refuse,
-    section,
-    unknown_key,
+from infra import rules
+from infra.config_errors import PROJECT, foreign_key, from_validation, in_file, section, unknown_key
+from infra.sections import (
+    Adopt,
+    Aws,
+    Budget,
+    Cloud,
+    Cluster,
+    Database,
+    Gcp,
+    Images,
+    Mlflow,
+    NamespaceName,
+    ObjectStore,
+    Prices,
+    Section,
+    Storage,
+    Tenant,
+    Urn,
+    setting,
 )
 
-PROJECT = "spillway"
-LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
-"""RFC 1123 label: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/"""
-HOST = rf"{LABEL}(\.{LABEL})*"
-GIB = 2**30
-UNITS = {"": 1, **{u: 1000**i for i, u in enumerate("kMGTPE", 1)}} | {
-    f"{u}i": 1024**i for i, u in enumerate("KMGTPE", 1)
-}
-
-
-def _volume_size(quantity: str) -> str:
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([KMGTPE]i|[kMGTPE])?", quantity)
-    if match is None or float(match[1]) * UNITS[match[2] or ""] < GIB:
-        raise ValueError("not a volume size")
-    return quantity
-
-
-def _own_namespace(name: str) -> str:
-    # The stack creates this namespace, fences it and deletes it on destroy.
-    if name == "default" or name.startswith("kube-"):
-        raise ValueError("belongs to the cluster")
-    return name
-
-
-def _cidr(network: str) -> str:
-    return str(ipaddress.ip_network(network))
-
-
-VolumeSize = Annotated[
-    str,
-    AfterValidator(_volume_size),
-    Field(json_schema_extra={"pattern": r"^[0-9]+(\.[0-9]+)?([KMGTPE]i|[kMGTPE])?$"}),
-]
-HostName = Annotated[str, StringConstraints(pattern=rf"^{HOST}$", max_length=253)]
-Origin = Annotated[str, StringConstraints(pattern=rf"^https://{HOST}(:[0-9]{{1,5}})?$")]
-Cidr = Annotated[str, AfterValidator(_cidr)]
-NamespaceName = Annotated[
-    str, StringConstraints(pattern=rf"^{LABEL}$"), AfterValidator(_own_namespace)
-]
-SIZES = "a Kubernetes quantity of at least 1Gi, such as 5Gi"
-
-
-def setting(default: Any, what: str, allowed: str, **limits: Any) -> Any:
-    """A field with its description for people and the rule an error message quotes."""
-    return Field(default, description=what, json_schema_extra={"allowed": allowed}, **limits)
-
-
-class Section(BaseModel):
-    """A group of settings; a key it does not know is an error, never ignored."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel)
-
-
-class Cloud(StrEnum):
-    """Where work goes when the machines of the company are full."""
-
-    NONE = "none"
-
-
-class ClusterNetwork(Section):
-    """Addresses the cluster uses."""
-
-    pods: Cidr | None = setting(
-        None,
-        "Pod addresses, so that pods do not pass as callers from outside the cluster.",
-        "a network such as 10.42.0.0/16",
-    )
-
-
-class Cluster(Section):
-    """Which cluster the stack is installed in."""
-
-    context: str | None = setting(
-        None,
-        "Context of the kubeconfig on this machine; without it, its current context.",
-        "the name of a context",
-        min_length=1,
-    )
-    network: ClusterNetwork = setting(
-        ClusterNetwork(), "Addresses the cluster uses.", "a map with: pods"
-    )
-
-
-class Images(Section):
-    """Where pods get their images from."""
-
-    registry: str = setting(
-        "localhost/spillway",
-        "Registry and path in front of every image name.",
-        "registry/path in lower case, without scheme and tag, such as localhost/spillway",
-        pattern=r"^[a-z0-9.-]+(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$",
-    )
-    pull_policy: PullPolicy = setting(
-        PullPolicy.IF_NOT_PRESENT,
-        "When a node asks the registry for an image.",
-        "one of Always, IfNotPresent, Never",
-    )
-    tag: str | None = setting(
-        None,
-        "One tag for all images; without it, each image's tag follows from its content.",
-        "an image tag: letters, digits, '.', '_', '-', at most 128",
-        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$",
-    )
-
-
-class Storage(Section):
-    """How volumes are made."""
-
-    class_name: str | None = setting(
-        None,
-        "StorageClass of all volumes; without it, the cluster's default.",
-        "the name of a StorageClass",
-        pattern=rf"^{HOST}$",
-    )
-
-
-class Database(Section):
-    """The database for metadata."""
-
-    size: VolumeSize = setting("5Gi", "Size of its volume; may grow later, never shrink.", SIZES)
-
-
-class ObjectStore(Section):
-    """The S3 store for artifacts."""
-
-    size: VolumeSize = setting("20Gi", "Size of its volume; may grow later, never shrink.", SIZES)
-
-
-class Mlflow(Section):
-    """The tracking server."""
-
-    replicas: StrictInt = setting(
-        2, "How many servers share the work.", "a whole number from 1 to 32", ge=1, le=32
-    )
-    workers: StrictInt = setting(
-        2, "Processes in each server.", "a whole number from 1 to 32", ge=1, le=32
-    )
-    hosts: tuple[HostName, ...] = setting(
-        (),
-        "Names, besides those inside the cluster, under which clients reach the server.",
-        "a list of host names without scheme, port or path, such as mlflow.example.com",
-    )
-    origins: tuple[Origin, ...] = setting(
-        (),
-        "Web origins, besides those of its own hosts, that may call the API from a browser.",
-        "a list of origins such as https://ds.example.com",
-    )
-    node_port: StrictInt | None = setting(
-        None,
-        "Port on every node that leads to the server; needs cluster.network.pods.",
-        "a whole number from 30000 to 32767",
-        ge=30000,
-        le=32767,
-    )
+ROOT = Path(__file__).resolve().parent.parent
 
 
 class Settings(Section):
@@ -200,8 +45,8 @@ class Settings(Section):
 
     cloud: Cloud = setting(
         Cloud.NONE,
-        "Where work goes when the machines are full; aws and gcp are not available yet.",
-        "none; aws and gcp are not yet available: only none today",
+        "Where work goes when the machines are full: the one line to change.",
+        "one of none, aws, gcp",
     )
     namespace: NamespaceName = setting(
         "spillway",
@@ -218,103 +63,132 @@ class Settings(Section):
         "Text of a kubeconfig, instead of the file on this machine: a secret.",
         "the text of a kubeconfig, stored with: pulumi config set --secret spillway:kubeconfig",
     )
+    aws: Aws | None = setting(
+        None,
+        "The AWS account; may stand beside gcp.",
+        "a map with: account, region, zones, network, nat",
+    )
+    gcp: Gcp | None = setting(
+        None,
+        "The Google Cloud project; may stand beside aws.",
+        "a map with: project, region, zones, network, services, nat",
+    )
     cluster: Cluster = setting(
-        Cluster(), "Which cluster the stack is installed in.", "a map with: context, network"
+        Cluster(),
+        "Which cluster the stack is installed in.",
+        "a map with: context, issuer, jwks, network, pools",
     )
     images: Images = setting(
         Images(), "Where pods get their images from.", "a map with: registry, pullPolicy, tag"
     )
     storage: Storage = setting(Storage(), "How volumes are made.", "a map with: className")
-    database: Database = setting(Database(), "The database for metadata.", "a map with: size")
+    database: Database = setting(
+        Database(), "The database for metadata.", "a map with: size, class, version, backupDays"
+    )
     object_store: ObjectStore = setting(
-        ObjectStore(), "The S3 store for artifacts.", "a map with: size"
+        ObjectStore(), "The bucket for artifacts.", "a map with: size, keepDays"
     )
     mlflow: Mlflow = setting(
         Mlflow(),
         "The tracking server.",
         "a map with: replicas, workers, hosts, origins, nodePort",
     )
+    tenants: dict[NamespaceName, Tenant] = setting(
+        {},
+        "Teams, by the name of their namespace.",
+        "a map of names (lower-case letters, digits and '-', at most 63) to: members, admins, "
+        "quota",
+    )
+    budget: Budget = setting(
+        Budget(), "What a plan may cost at most.", "a map with: idlePerMonth, burstPerHour"
+    )
+    prices: Prices = setting(Prices(), "What machines on-prem cost.", "a map with: onpremGpuHour")
+    allow: tuple[Urn, ...] = setting(
+        (),
+        "Resources that a plan may delete or replace although they are precious.",
+        "a list of URNs, such as urn:pulumi:prod::spillway::…",
+    )
+    adopt: Adopt = setting(Adopt(), "What exists already.", "a map with: bucket, database")
+
+    def protects(self, component: str) -> bool:
+        """Whether the component of this name is locked: not when ``allow`` names a part of it.
+
+        So a resource is let go in two plans: one that takes the lock off, one that deletes it.
+        """
+        names = [urn.rpartition("::")[2] for urn in self.allow]
+        return self.protect and not any(
+            name == component or name.startswith(f"{component}-") for name in names
+        )
 
 
 def load() -> Settings:
     """Read and check the whole config of the stack; a ``RunError`` of one line if it is wrong."""
     config = {**engine.get_config_env(), **engine.CONFIG.get()}
+    return _parse({key: str(value) for key, value in config.items()})
+
+
+def read(path: Path) -> Settings:
+    """The settings in a stack file, without an engine; secrets stay out. Errors as in ``load``."""
+    project = _config_of(ROOT / "Pulumi.yaml")
+    defaults = {f"{PROJECT}:{key}": value.get("default") for key, value in project.items()}
+    own = _config_of(path)
+    plain = {key: value for key, value in own.items() if not _encrypted(value)}
+    with in_file(path.name):
+        return _parse({**defaults, **plain})
+
+
+def _encrypted(value: Any) -> bool:
+    return isinstance(value, dict) and "secure" in value
+
+
+def _config_of(file: Path) -> dict[str, Any]:
+    content: Any = yaml.safe_load(file.read_text()) or {}
+    return content.get("config") or {}
+
+
+def _parse(config: dict[str, Any]) -> Settings:
     own: dict[str, Any] = {}
     for key in sorted(config):
         space, _, name = key.partition(":")
         if space == PROJECT:
-            own[name] = _decode(name, str(config[key]))
+            own[name] = _decode(name, config[key])
         else:
             foreign_key(key)
-    if unknown := sorted(own.keys() - _keys()):
+    if unknown := sorted(own.keys() - _fields().keys()):
         raise unknown_key((unknown[0],), own[unknown[0]], Settings)
     try:
         settings = Settings.model_validate(own)
     except ValidationError as error:
         # `from None`: pydantic's own text would print the value, secret or not.
         raise from_validation(error, Settings) from None
-    _check_together(settings)
+    rules.check(settings)
     return settings
 
 
-def _keys() -> set[str]:
-    return {to_camel(name) for name in Settings.model_fields}
+def _fields() -> dict[str, FieldInfo]:
+    return {to_camel(name): field for name, field in Settings.model_fields.items()}
 
 
-def _decode(name: str, text: str) -> Any:
-    """The engine hands every value over as text: give sections and booleans their shape back."""
-    field = next((f for n, f in Settings.model_fields.items() if to_camel(n) == name), None)
-    if name == "protect" or section(field) or (field is None and text[:1] in ("{", "[")):
+def _decode(name: str, value: Any) -> Any:
+    """The engine hands every value over as text: give all but texts their shape back."""
+    if not isinstance(value, str):
+        return value
+    field = _fields().get(name)
+    if _structured(field) or (field is None and value[:1] in ("{", "[")):
         try:
-            return json.loads(text)
+            return json.loads(value)
         except ValueError:
-            return text
-    return text
+            return value
+    return value
 
 
-def _check_together(settings: Settings) -> None:
-    """Rules that need more than one key."""
-    mlflow, config = settings.mlflow, settings.kubeconfig
-    if config is not None:
-        _check_kubeconfig(config.get_secret_value())
-        if settings.cluster.context is not None:
-            raise refuse(
-                Problem(
-                    ("cluster", "context"),
-                    settings.cluster.context,
-                    "left out when spillway:kubeconfig is set, whose current context is used",
-                )
-            )
-    if mlflow.node_port is not None and settings.cluster.network.pods is None:
-        raise refuse(
-            Problem(
-                ("mlflow", "nodePort"),
-                mlflow.node_port,
-                "left out, or go with spillway:cluster.network.pods",
-            )
-        )
-    most = MAX_CONNECTIONS // mlflow.workers - 1
-    if mlflow.replicas > most:
-        raise refuse(
-            Problem(
-                ("mlflow", "replicas"),
-                mlflow.replicas,
-                f"at most {most} with {mlflow.workers} workers each, or the database runs out of "
-                "connections during a roll-out",
-            )
-        )
-
-
-def _check_kubeconfig(text: str) -> None:
-    problem = Problem(("kubeconfig",), "", allowed(("kubeconfig",), Settings))
-    if not engine.is_config_secret(f"{PROJECT}:kubeconfig"):
-        raise refuse(problem)
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise refuse(problem) from None
-    if not isinstance(content, dict) or "clusters" not in content:
-        raise refuse(problem)
+def _structured(field: FieldInfo | None) -> bool:
+    """Whether a setting is anything but a text."""
+    if field is None:
+        return False
+    texts = (str, SecretStr, Cloud)
+    types = (field.annotation, *get_args(field.annotation))
+    return section(field) is not None or not any(kind in texts for kind in types)
 
 
 def kubeconfig(settings: Settings) -> pulumi.Output[str] | None:

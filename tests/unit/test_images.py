@@ -6,7 +6,7 @@ import sys
 import builders
 import pytest
 
-from infra.images import content_tag, reference
+from infra.images import content_tag, tagged
 from infra.settings import Images
 
 
@@ -61,11 +61,11 @@ def test_an_image_that_does_not_exist_is_an_error_that_lists_the_others(images):
 
 @pytest.mark.parametrize("name", ["postgres", "object-store", "mlflow"])
 def test_every_image_of_the_stack_has_a_folder(name):
-    assert reference(Images(), name) == f"localhost/spillway/{name}:{content_tag(name)}"
+    assert tagged(Images(), name) == f"{name}:{content_tag(name)}"
 
 
 def test_one_tag_for_all_images_can_be_forced():
-    assert reference(Images(tag="v1"), "mlflow") == "localhost/spillway/mlflow:v1"
+    assert tagged(Images(tag="v1"), "mlflow") == "mlflow:v1"
 
 
 def test_the_image_builder_can_ask_for_tags_without_pulumi():

@@ -3,9 +3,10 @@
 import builders
 import pulumi
 import pytest
-from wrong_configs import SECRET_TEXT, WRONG, Wrong
+import yaml
+from wrong_configs import SECRET_TEXT, WRONG, WRONG_PROD, Wrong, WrongProd
 
-from infra import stack
+from infra import settings, stack
 
 
 def error_of(wrong: Wrong, resolve) -> str:
@@ -42,3 +43,39 @@ def test_the_cause_with_pydantics_own_words_is_not_chained(engine, resolve):
         resolve(stack.assemble)
 
     assert refused.value.__suppress_context__
+
+
+def mistaken(wrong: WrongProd) -> dict[str, str]:
+    """Pulumi.prod.yaml with the mistake in it."""
+    config = yaml.safe_load((builders.ROOT / "Pulumi.prod.yaml").read_text())["config"]
+    for path, value in wrong.changes.items():
+        *parents, leaf = path.split(".")
+        section = config
+        for at, part in enumerate(parents):
+            section = section.setdefault(part if at else f"spillway:{part}", {})
+        name = leaf if parents else f"spillway:{leaf}"
+        section[name] = value
+        if value is None:
+            del section[name]
+    return {key: builders.as_text(value) for key, value in config.items()}
+
+
+def test_the_prod_file_itself_is_right(engine, resolve):
+    pulumi.runtime.set_all_config(mistaken(WrongProd("none", {}, "", "", "")), [])
+    assert settings.load().cloud == "aws"
+
+
+@pytest.mark.parametrize("wrong", WRONG_PROD, ids=lambda w: w.name)
+def test_a_mistake_in_the_prod_file_is_one_line_before_the_first_resource(wrong, engine, resolve):
+    pulumi.runtime.set_all_config(mistaken(wrong), [])
+    with pytest.raises(pulumi.RunError) as refused:
+        resolve(stack.assemble)
+
+    error = str(refused.value)
+    assert "\n" not in error
+    assert error.startswith(f"spillway:{wrong.key} ")
+    assert wrong.value in error
+    assert wrong.allowed in error
+    assert error.endswith("Fix it in Pulumi.dev.yaml.")
+    assert SECRET_TEXT not in error
+    assert engine.resources == []

@@ -1,0 +1,92 @@
+"""What a stack stands on, by cloud: only the chosen cloud's module, and its SDK, is imported."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any, Protocol, TypeVar, cast
+
+import pulumi
+
+from components import shapes
+from infra.images import IMAGES
+from infra.sections import GIB, in_bytes
+from infra.settings import Settings
+
+T = TypeVar("T")
+TRACKING = "mlflow"
+"""Name of the tracking server, and of its database and bucket."""
+AUTOSCALER = "cluster-autoscaler"
+"""Service account of Cluster Autoscaler, in the platform's namespace."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Foundation:
+    """The parts that differ between clouds, behind shapes that do not."""
+
+    database: shapes.Database
+    store: shapes.ObjectStore
+    registry: pulumi.Input[str]
+    """In front of the name of every image."""
+    tracking: shapes.Login = field(default_factory=shapes.Login)
+    """How the tracking server's pods become somebody in the cloud."""
+    exports: Mapping[str, pulumi.Input[Any]] = field(default_factory=dict[str, pulumi.Input[Any]])
+    """What operators need to know of the cloud."""
+
+
+class Module(Protocol):
+    """What each module of this folder offers."""
+
+    def build(
+        self,
+        settings: Settings,
+        namespace: pulumi.Output[str],
+        cluster: pulumi.ProviderResource,
+    ) -> Foundation:
+        """Make the foundation in this cloud."""
+        ...
+
+
+def pick(settings: Settings) -> Module:
+    """The one place where the value of ``spillway:cloud`` decides."""
+    return cast("Module", import_module(f"infra.clouds.{settings.cloud.value}"))
+
+
+def exports(
+    network: shapes.Network,
+    store: shapes.ObjectStore,
+    registry: shapes.Registry,
+    identity: shapes.Identity,
+) -> Mapping[str, pulumi.Input[Any]]:
+    """The same names for every cloud."""
+    return {
+        "vpnTunnels": network.tunnels,
+        "vpnTunnelSecret": network.tunnel_secret,
+        "bucket": store.bucket,
+        "registry": registry.url,
+        "tenantRoles": identity.roles,
+        "autoscalerRole": identity.autoscaler,
+    }
+
+
+def given(value: T | None) -> T:
+    """A setting without which ``rules`` lets no cloud pass."""
+    if value is None:
+        raise ValueError("a cloud was picked without the settings it needs")
+    return value
+
+
+def onprem_peer(settings: Settings) -> shapes.Peer:
+    """The company's end of the VPN, and the machines behind it."""
+    here = settings.cluster.network
+    return shapes.Peer(address=given(here.vpn_peer), asn=here.vpn_asn, networks=[given(here.nodes)])
+
+
+def image_names() -> Sequence[str]:
+    """Every image of this repository."""
+    return sorted(file.parent.name for file in IMAGES.glob("*/Dockerfile"))
+
+
+def gibibytes(quantity: str) -> int:
+    """A size as clouds count: whole GiB, never less than asked for."""
+    return math.ceil(in_bytes(quantity) / GIB)

@@ -1,0 +1,114 @@
+"""The foundation in Google Cloud: Cloud SQL, GCS and who may use them, joined to on-prem."""
+
+import pulumi
+
+from components import gcp, shapes
+from components.mlflow import subjects
+from infra import providers
+from infra.catalog import DATABASE_CLASSES
+from infra.clouds import (
+    AUTOSCALER,
+    TRACKING,
+    Foundation,
+    exports,
+    gibibytes,
+    given,
+    image_names,
+    onprem_peer,
+)
+from infra.settings import Settings
+
+
+def build(
+    settings: Settings, namespace: pulumi.Output[str], cluster: pulumi.ProviderResource
+) -> Foundation:
+    """Network first, then what lies in it, then who may use it."""
+    section, peer = given(settings.gcp), onprem_peer(settings)
+    opts = pulumi.ResourceOptions(providers=[providers.gcp(section), cluster])
+    network = gcp.Network(
+        "network",
+        gcp.NetworkArgs(
+            project=section.project,
+            region=section.region,
+            zones=[f"{section.region}-{zone}" for zone in section.zones],
+            cidr=section.network,
+            services=section.services,
+            peer=peer,
+            nat=section.nat,
+            protect=settings.protects("network"),
+        ),
+        opts,
+    )
+    database = gcp.Database(
+        "database",
+        gcp.DatabaseArgs(
+            project=section.project,
+            region=section.region,
+            network=network,
+            clients=[*peer.networks, section.network],
+            database=TRACKING,
+            machine=DATABASE_CLASSES[settings.database.class_.value].gcp,
+            version=settings.database.version,
+            size_gib=gibibytes(settings.database.size),
+            backup_days=settings.database.backup_days,
+            adopt=settings.adopt.database,
+            protect=settings.protects("database"),
+        ),
+        opts,
+    )
+    store = gcp.ObjectStore(
+        "object-store",
+        gcp.ObjectStoreArgs(
+            project=section.project,
+            region=section.region,
+            keep_days=settings.object_store.keep_days,
+            adopt=settings.adopt.bucket,
+            protect=settings.protects("object-store"),
+        ),
+        opts,
+    )
+    registry = gcp.Registry(
+        "registry",
+        gcp.RegistryArgs(
+            project=section.project,
+            region=section.region,
+            images=image_names(),
+            protect=settings.protects("registry"),
+        ),
+        opts,
+    )
+    identity = _identity(settings, namespace, database, store, opts)
+    return Foundation(
+        database=database,
+        store=store,
+        registry=settings.images.registry or registry.url,
+        tracking=identity.login(subjects(settings.namespace, TRACKING)[0]),
+        exports=exports(network, store, registry, identity),
+    )
+
+
+def _identity(
+    settings: Settings,
+    namespace: pulumi.Output[str],
+    database: gcp.Database,
+    store: gcp.ObjectStore,
+    opts: pulumi.ResourceOptions,
+) -> gcp.Identity:
+    section, cluster = given(settings.gcp), settings.cluster
+    return gcp.Identity(
+        "identity",
+        gcp.IdentityArgs(
+            project=section.project,
+            issuer=given(cluster.issuer),
+            jwks=given(cluster.jwks),
+            store=store,
+            database=database,
+            tracking=subjects(settings.namespace, TRACKING),
+            autoscaler=shapes.Subject(namespace=settings.namespace, account=AUTOSCALER),
+            tenants=list(settings.tenants),
+            cluster=pulumi.get_stack(),
+            namespace=namespace,
+            protect=settings.protects("identity"),
+        ),
+        opts,
+    )
