@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 import computed_aws
+import computed_gcp
 import pulumi
 import pytest
 from pulumi.runtime import MockCallArgs, MockResourceArgs, resource
@@ -22,6 +23,7 @@ RANDOM = {
 
 CLOUDS: dict[str, Callable[[MockResourceArgs], dict[str, Any]]] = {
     "aws:": computed_aws.outputs,
+    "gcp:": computed_gcp.outputs,
 }
 """By the start of a type, what that cloud would compute; inputs go before it."""
 
