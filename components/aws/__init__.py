@@ -1,0 +1,20 @@
+"""The shapes of ``components.shapes`` fulfilled by AWS."""
+
+from components.aws.database import Database, DatabaseArgs
+from components.aws.identity import Identity, IdentityArgs
+from components.aws.network import Network, NetworkArgs
+from components.aws.object_store import ObjectStore, ObjectStoreArgs
+from components.aws.registry import Registry, RegistryArgs
+
+__all__ = [
+    "Database",
+    "DatabaseArgs",
+    "Identity",
+    "IdentityArgs",
+    "Network",
+    "NetworkArgs",
+    "ObjectStore",
+    "ObjectStoreArgs",
+    "Registry",
+    "RegistryArgs",
+]
