@@ -3,15 +3,18 @@
 import os
 import shlex
 import signal
+from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from rig import cluster, images, stack
+from rig import cluster, images, stack, toolchain
+from rig.control_plane import PROGRAMS, ControlPlane
 from rig.errors import RigError
 from rig.node import machine
 from rig.platform import Platform
-from rig.steps import console
+from rig.steps import console, step
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 Name = Annotated[str, typer.Option("--stack", help="Which Pulumi.<stack>.yaml.")]
@@ -104,6 +107,21 @@ def env(name: Name = "dev") -> None:
     for key, value in Platform(name).environment().items():
         if os.environ.get(key) != value:
             typer.echo(f"export {key}={shlex.quote(value)}")
+
+
+@app.command()
+def control_plane(
+    folder: Annotated[
+        Path | None, typer.Option(help="Keeps the logs; without it, nothing is kept.")
+    ] = None,
+) -> None:
+    """Run a control plane with a fake node until Ctrl-C: no root, no containers, no pods."""
+    plane = ControlPlane(folder, programs=toolchain.ensure_all(PROGRAMS))
+    with suppress(KeyboardInterrupt), ExitStack() as running:
+        with step("starting a control plane"):
+            running.enter_context(plane)
+        console.print(f"export KUBECONFIG={plane.kubeconfig}")
+        plane.wait()
 
 
 def main() -> None:

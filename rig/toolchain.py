@@ -52,6 +52,8 @@ class Tool:
     """Adds files to the copy of the module that is built."""
     installed: Callable[[], dict[str, Path] | None] = lambda: None
     """The programs where the machine has them already, in a version that fits."""
+    everyday: bool = True
+    """Whether a rig needs it; others are built by who asks for them by name."""
 
     @property
     def folder(self) -> Path:
@@ -68,12 +70,12 @@ class Tool:
 
 
 def ensure_all(only: Collection[str] = ()) -> dict[str, Path]:
-    """Programs by name: the whole rig's, or ``only`` some tools'. Builds what is missing."""
+    """Programs by name: all a rig needs, or those of ``only``. Builds what is missing."""
     fetch_plugins()
     found = dict[str, Path]()
     missing = list[Tool]()
     for tool in TOOLS:
-        if not only or tool.name in only:
+        if tool.name in only if only else tool.everyday:
             programs = tool.installed() or _built(tool)
             found.update(programs or {})
             missing += [] if programs else [tool]
@@ -344,6 +346,12 @@ TOOLS = (
         installed=_kubectl_installed,
     ),
     Tool(name="etcd", module="etcd", packages={"etcd": "go.etcd.io/etcd/server/v3"}),
+    Tool(
+        name="kwok",
+        module="kwok",
+        packages={"kwok": "sigs.k8s.io/kwok/cmd/kwok"},
+        everyday=False,
+    ),
     Tool(
         name="addons",
         module="addons",

@@ -60,7 +60,7 @@ def issue(folder: Path, clients: Clients, servers: Servers) -> None:
 
 def api_server(*addresses: str) -> tuple[str, list[str]]:
     """For ``issue``: an API server, as it is called on its machine and in pods."""
-    service = "kubernetes.default.svc.cluster.local".split(".")
+    service = ["kubernetes", "default", "svc", "cluster", "local"]
     in_pods = [".".join(service[:count]) for count in (1, 2, 3, 5)]
     return "kube-apiserver", ["localhost", NODE_NAME, *in_pods, *addresses, "127.0.0.1"]
 
