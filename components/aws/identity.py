@@ -184,5 +184,7 @@ class Identity(pulumi.ComponentResource):
             ),
             opts=child,
         )
-        aws.iam.RolePolicy(name, role=role.id, policy=policies.document(*allowed), opts=child)
+        aws.iam.RolePolicy(
+            f"{name}-access", role=role.id, policy=policies.document(*allowed), opts=child
+        )
         return role.arn

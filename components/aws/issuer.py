@@ -86,7 +86,7 @@ def publish(  # noqa: PLR0913 - what, where, and whose it is
     An account that blocks public access to all its buckets refuses: then they belong elsewhere.
     """
     bucket = aws.s3.Bucket(
-        f"{name}-issuer",
+        f"{name}-issuer-bucket",
         bucket=bucket_name,
         force_destroy=False,
         # Whoever takes a name that was given up signs in as anyone of the cluster.

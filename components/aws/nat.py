@@ -21,9 +21,9 @@ def open_up(  # noqa: PLR0913 - a way from here to there
     """
     child = pulumi.ResourceOptions(parent=parent)
     internet = aws.ec2.InternetGateway(f"{name}-internet", vpc_id=vpc.id, opts=child)
-    outside = aws.ec2.RouteTable(f"{name}-public", vpc_id=vpc.id, opts=child)
+    outside = aws.ec2.RouteTable(f"{name}-public-routes", vpc_id=vpc.id, opts=child)
     way_out = aws.ec2.Route(
-        f"{name}-public",
+        f"{name}-public-to-internet",
         route_table_id=outside.id,
         destination_cidr_block=ANYWHERE,
         gateway_id=internet.id,
@@ -38,9 +38,9 @@ def open_up(  # noqa: PLR0913 - a way from here to there
         opts=child,
     )
     aws.ec2.RouteTableAssociation(
-        f"{name}-public", subnet_id=subnet.id, route_table_id=outside.id, opts=child
+        f"{name}-public-uses-routes", subnet_id=subnet.id, route_table_id=outside.id, opts=child
     )
-    address = aws.ec2.Eip(f"{name}-nat", domain="vpc", opts=child)
+    address = aws.ec2.Eip(f"{name}-nat-address", domain="vpc", opts=child)
     nat = aws.ec2.NatGateway(
         f"{name}-nat",
         subnet_id=subnet.id,
@@ -48,7 +48,7 @@ def open_up(  # noqa: PLR0913 - a way from here to there
         opts=pulumi.ResourceOptions(parent=parent, depends_on=[way_out]),
     )
     aws.ec2.Route(
-        f"{name}-nat",
+        f"{name}-to-internet",
         route_table_id=routes.id,
         destination_cidr_block=ANYWHERE,
         nat_gateway_id=nat.id,

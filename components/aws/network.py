@@ -141,7 +141,7 @@ class Network(pulumi.ComponentResource):
             opts=self._kept,
         )
         aws.ec2.RouteTableAssociation(
-            f"{self._name}-{zone}",
+            f"{self._name}-{zone}-uses-routes",
             subnet_id=subnet.id,
             route_table_id=routes.id,
             opts=self._child,
