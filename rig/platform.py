@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from rig import cluster, images, paths, stack, toolchain
+from rig import cluster, images, paths, plugin_home, stack, toolchain
 from rig.errors import RigError
 from rig.steps import console
 
@@ -93,14 +93,11 @@ class Platform:
     def _environment(self, programs: dict[str, Path]) -> dict[str, str]:
         state = paths.state_dir()
         kubeconfig = None if self.own_cluster else cluster.Rig().layout.kubeconfig
-        plugins = {
-            "kubernetes": programs["pulumi-resource-kubernetes"],
-            "random": toolchain.plugin("random") or _stand_in("random"),
-        }
+        plugins = plugin_home.for_stacks(programs["pulumi-resource-kubernetes"])
         folders = [toolchain.engine(programs), programs["kubectl"].parent]
         env = stack.environment(state, tools=folders, kubeconfig=kubeconfig)
         if env.get("PULUMI_HOME") == str(state / "pulumi-home"):
-            _link_plugins(state / "pulumi-home", plugins)
+            plugin_home.link(state / "pulumi-home", plugins)
             return env
         # A backend and a home of the user's own: left alone, so the plugins go on PATH.
         folders += [path.parent for path in plugins.values()]
@@ -132,18 +129,3 @@ class Platform:
         for line in _SNIPPET.format(url=url).splitlines():
             console.print(f"    {line}", soft_wrap=True)
         console.print("\nmake down stops it and keeps the data; make up brings it back.")
-
-
-def _link_plugins(home: Path, plugins: dict[str, Path]) -> None:
-    for name, path in plugins.items():
-        folder = home / "plugins" / f"resource-{name}-v{toolchain.PLUGINS[name]}"
-        folder.mkdir(parents=True, exist_ok=True)
-        link = folder / f"pulumi-resource-{name}"
-        if link.is_symlink() and link.readlink() == path:
-            continue
-        link.unlink(missing_ok=True)
-        link.symlink_to(path)
-
-
-def _stand_in(name: str) -> Path:
-    return stack.STAND_INS[name] / f"pulumi-resource-{name}"

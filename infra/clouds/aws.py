@@ -5,7 +5,7 @@ import pulumi
 from components import aws, shapes
 from components.mlflow import subjects
 from infra import providers
-from infra.catalog import DATABASE_CLASSES
+from infra.catalog import DATABASES
 from infra.clouds import (
     AUTOSCALER,
     TRACKING,
@@ -44,7 +44,7 @@ def build(
             network=network,
             clients=[*peer.networks, section.network],
             database=TRACKING,
-            machine=DATABASE_CLASSES[settings.database.class_.value].aws,
+            machine=DATABASES[settings.database.class_].aws.name,
             version=settings.database.version,
             size_gib=gibibytes(settings.database.size),
             backup_days=settings.database.backup_days,

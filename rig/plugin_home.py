@@ -1,0 +1,43 @@
+"""Where the engine finds its provider plugins: links in a plugin home of our own.
+
+The stand-ins for clouds are for rehearsals alone: nobody may believe that a cloud was changed when
+it was not.
+"""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from rig import toolchain
+
+_FOLDER: Final = Path(__file__).parent / "plugins"
+CLOUDS: Final = ("aws", "gcp")
+
+
+def stand_in(name: str) -> Path:
+    """Our plugin of the same protocol, where the real one cannot be had."""
+    return _FOLDER / name / f"pulumi-resource-{name}"
+
+
+def for_stacks(kubernetes: Path) -> dict[str, Path]:
+    """The plugins of a stack that is meant: never a stand-in for a cloud."""
+    random = toolchain.plugin("random") or stand_in("random")
+    return {"kubernetes": kubernetes, "random": random}
+
+
+def for_rehearsals(kubernetes: Path) -> dict[str, Path]:
+    """Kubernetes is real; the clouds, and chance, are played."""
+    return {"kubernetes": kubernetes, **{name: stand_in(name) for name in (*CLOUDS, "random")}}
+
+
+def link(home: Path, plugins: Mapping[str, Path]) -> None:
+    """Make ``home``, a PULUMI_HOME, hold these plugins in the versions of the SDKs."""
+    for name, path in plugins.items():
+        folder = home / "plugins" / f"resource-{name}-v{version(f'pulumi-{name}')}"
+        folder.mkdir(parents=True, exist_ok=True)
+        place = folder / f"pulumi-resource-{name}"
+        if place.is_symlink() and place.readlink() == path:
+            continue
+        place.unlink(missing_ok=True)
+        place.symlink_to(path)

@@ -1,0 +1,183 @@
+"""The play: preview, up, no change, a change, the other cloud, and the end of the stack."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from infra.gate import Verdict, judge
+from infra.settings import read
+from rig import offline, paths, toolchain
+from rig.errors import RigError
+from rig.rehearsal import scenes
+from rig.rehearsal.stage import Played, Stage
+from rig.steps import console, step
+
+_INSIDE = "SPILLWAY_REHEARSAL_OFFLINE"
+_ELSEWHERE = ("192.0.2.1", 443)
+"""RFC 5737: nobody's address."""
+
+
+def enter(arguments: Sequence[str]) -> None:
+    """Go on where there is no network: does not return, or returns because it is there already."""
+    if os.environ.get(_INSIDE):
+        _prove_offline()
+        return
+    # The last thing that may need the network.
+    toolchain.ensure_all((*toolchain.ENGINE, "etcd", "kubernetes", "kwok"))
+    command = offline.offline([sys.executable, "-m", "rig", *arguments])
+    os.execve(command[0], command, {**os.environ, _INSIDE: "1"})  # noqa: S606 - no shell is wanted
+
+
+def _prove_offline() -> None:
+    try:
+        socket.create_connection(_ELSEWHERE, timeout=1).close()
+    except OSError:
+        return
+    raise RigError("the rehearsal has a network, which it must not have")
+
+
+@dataclass
+class Rehearsal:
+    """One stack file, and how its life went."""
+
+    name: str
+    base: str | None = None
+    """A git reference: what is deployed before; the first report is of the change since."""
+    reports: Path | None = None
+    """Folder for the gate's reports and the engine's logs."""
+    project: Path = paths.ROOT
+    times: list[tuple[str, float]] = field(default_factory=list[tuple[str, float]])
+
+    @property
+    def file(self) -> Path:
+        """The stack file."""
+        return self.project / f"Pulumi.{self.name}.yaml"
+
+    def play(self) -> None:
+        """All of it; an error says which scene failed and where its log is."""
+        if not self.file.exists():
+            known = sorted(f.name.split(".")[1] for f in self.project.glob("Pulumi.*.yaml"))
+            raise RigError(f"STACK={self.name}: no {self.file.name}; there are {', '.join(known)}")
+        config, began = scenes.config_of(self.file), time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="spillway-rehearsal-") as folder:
+            stage = Stage(Path(folder), self.name, self.project, scenes.context_of(config))
+            try:
+                self._play(stage, config)
+            finally:
+                if self.reports and (stage.folder / "logs").exists():
+                    stage.keep_logs(self.reports)
+        console.print(f"rehearsed {self.name} in {time.monotonic() - began:.0f} s, offline")
+
+    def _play(self, stage: Stage, config: scenes.Config) -> None:
+        with self._scene("a control plane without machines"):
+            opened = stage.open()
+            opened.__enter__()
+        try:
+            self._birth(stage, config)
+            self._life(stage, config)
+            self._end(stage, config)
+        finally:
+            opened.__exit__(*sys.exc_info())
+
+    def _birth(self, stage: Stage, config: scenes.Config) -> None:
+        if self.base:
+            with _checkout(self.project, self.base) as old:
+                before = old / self.file.name
+                if before.exists():
+                    with self._scene(f"up of {self.base}"):
+                        self._must(stage.run(UP, scenes.config_of(before), old))
+        verdict = self._plan(stage, "preview", config)
+        if verdict.refused:
+            raise RigError(f"the gate refuses this plan: {'; '.join(verdict.reasons)}")
+        with self._scene("up"):
+            self._must(stage.run(UP, config))
+        with self._scene("preview again: no change"):
+            self._must(stage.run([*PREVIEW, "--expect-no-changes"], config))
+
+    def _life(self, stage: Stage, config: scenes.Config) -> None:
+        changed = scenes.changed(config)
+        verdict = self._plan(stage, "preview of an ordinary change", changed)
+        if verdict.refused:
+            raise RigError(f"the gate refuses an ordinary change: {'; '.join(verdict.reasons)}")
+        with self._scene("up of the change"):
+            self._must(stage.run(UP, changed))
+        other = scenes.switched(changed)
+        if other is None:
+            return
+        verdict = self._plan(stage, f"preview of cloud: {other['spillway:cloud']}", other)
+        if not verdict.refused:
+            raise RigError("the gate lets a switch of clouds destroy what is precious")
+
+    def _end(self, stage: Stage, config: scenes.Config) -> None:
+        last = scenes.unprotected(scenes.changed(config))
+        if config.get("spillway:protect", True):
+            with self._scene("destroy is refused while it is protected"):
+                if stage.run(DESTROY, config).code == 0:
+                    raise RigError("a protected stack was destroyed")
+            with self._scene("up without locks"):
+                self._must(stage.run(UP, last))
+        with self._scene("destroy"):
+            self._must(stage.run(DESTROY, last))
+        if left := stage.state():
+            raise RigError(f"{len(left)} resources are left: {', '.join(r['urn'] for r in left)}")
+
+    def _plan(self, stage: Stage, what: str, config: scenes.Config) -> Verdict:
+        with self._scene(what):
+            played = stage.run(PREVIEW, config)
+            verdict = judge(played.plan, read(_settings_file(stage)))
+        console.print(f"  {verdict.markdown.splitlines()[0]}", markup=False)
+        if self.reports:
+            self.reports.mkdir(parents=True, exist_ok=True)
+            name = f"{what.replace(' ', '-').replace(':', '')}.md"
+            (self.reports / name).write_text(verdict.markdown)
+        return verdict
+
+    def _must(self, played: Played) -> None:
+        if played.code:
+            raise RigError(f"the engine failed:\n{played.words}\n(log: {self._log(played)})")
+
+    def _log(self, played: Played) -> str:
+        return str(self.reports / played.log.name if self.reports else "use --reports FOLDER")
+
+    @contextmanager
+    def _scene(self, what: str) -> Generator[None]:
+        began = time.monotonic()
+        with step(what):
+            yield
+        self.times.append((what, time.monotonic() - began))
+
+
+PREVIEW = ["preview", "--json"]
+UP = ["up", "--yes", "--skip-preview"]
+DESTROY = ["destroy", "--yes", "--skip-preview"]
+
+
+def _settings_file(stage: Stage) -> Path:
+    return stage.folder / f"Pulumi.{stage.name}.yaml"
+
+
+@contextmanager
+def _checkout(project: Path, reference: str) -> Generator[Path]:
+    """Another commit of the project, in a folder of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="spillway-base-"))
+    git = ["git", "-C", str(project), "worktree"]
+    try:
+        added = [*git, "add", "--detach", "--force", str(folder / "base"), reference]
+        done = subprocess.run(added, capture_output=True, text=True, check=False)
+        if done.returncode:
+            said: Any = done.stderr.strip().splitlines()[-1:]
+            raise RigError(f"--base {reference}: {''.join(said)}")
+        yield folder / "base"
+    finally:
+        removed = [*git, "remove", "--force", str(folder / "base")]
+        subprocess.run(removed, capture_output=True, check=False)
+        shutil.rmtree(folder, ignore_errors=True)

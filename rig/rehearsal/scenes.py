@@ -1,0 +1,54 @@
+"""The stack files of a rehearsal: the user's own, and the same with a change in it."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Config = dict[str, Any]
+OTHER = {"aws": "gcp", "gcp": "aws"}
+
+
+def config_of(file: Path) -> Config:
+    """The config of a stack file without its secrets, which a rehearsal has no use for."""
+    content: Any = yaml.safe_load(file.read_text()) or {}
+    config: Config = content.get("config") or {}
+    return {k: v for k, v in config.items() if not (isinstance(v, dict) and "secure" in v)}
+
+
+def context_of(config: Mapping[str, Any]) -> str | None:
+    """Which context of a kubeconfig the stack asks for."""
+    cluster = config.get("spillway:cluster") or {}
+    return cluster.get("context")
+
+
+def changed(config: Config) -> Config:
+    """What a team changes on an ordinary day: a server more, another team, longer backups."""
+    new = deepcopy(config)
+    mlflow = new.setdefault("spillway:mlflow", {})
+    mlflow["replicas"] = mlflow.get("replicas", 2) + 1
+    if cloud(config) in OTHER:
+        database = new.setdefault("spillway:database", {})
+        database["backupDays"] = min(35, database.get("backupDays", 14) + 7)
+        new.setdefault("spillway:tenants", {})["rehearsal"] = {"members": ["new@example.com"]}
+    return new
+
+
+def switched(config: Config) -> Config | None:
+    """The other cloud, by its one line; None when the file says nothing of the other cloud."""
+    other = OTHER.get(cloud(config))
+    if other is None or f"spillway:{other}" not in config:
+        return None
+    return {**config, "spillway:cloud": other}
+
+
+def unprotected(config: Config) -> Config:
+    """Every lock off, as before a stack is given up."""
+    return {**config, "spillway:protect": False}
+
+
+def cloud(config: Mapping[str, Any]) -> str:
+    """The value of ``spillway:cloud``."""
+    return str(config.get("spillway:cloud", "none"))

@@ -1,0 +1,132 @@
+"""Where a rehearsal plays: engine, stand-in clouds and a control plane in a folder of its own.
+
+Nothing of the user's is used or touched: no backend, no credentials, no kubeconfig, no plugin home.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rig import plugin_home, stack, toolchain
+from rig.control_plane import ControlPlane
+from rig.errors import RigError
+from rig.stack import Stack
+
+FOREIGN = ("PULUMI_", "AWS_", "GOOGLE_", "GCLOUD_", "CLOUDSDK_", "KUBECONFIG", "ARM_")
+"""Variables that would lead the engine, or a plugin, to something real."""
+LAST_LINES = 12
+
+
+@dataclass(frozen=True)
+class Played:
+    """What the engine did when it was asked for something."""
+
+    code: int
+    printed: str
+    log: Path
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """The plan of a preview."""
+        try:
+            return json.loads(self.printed)
+        except ValueError:
+            raise RigError(f"the engine printed no plan: {self.words} (log: {self.log})") from None
+
+    @property
+    def words(self) -> str:
+        """The engine's last words."""
+        lines = [line for line in self.log.read_text().splitlines() if line.strip()]
+        return "\n".join(lines[-LAST_LINES:])
+
+
+class Stage:
+    """One stack's state, and the clouds and cluster it believes in."""
+
+    def __init__(self, folder: Path, name: str, project: Path, context: str | None) -> None:
+        self.folder, self.name, self.project = folder, name, project
+        self.world = folder / "cloud"
+        self.world.mkdir(parents=True, exist_ok=True)
+        self.plane = ControlPlane(folder / "cluster", context=context or "rehearsal")
+        self._count = 0
+        self._env: Mapping[str, str] = {}
+
+    @contextmanager
+    def open(self) -> Generator[None]:
+        """While the control plane runs."""
+        programs = toolchain.ensure_all((*toolchain.ENGINE, "etcd", "kubernetes", "kwok"))
+        with self.plane:
+            self._env = self._environment(programs)
+            stack.select(self._stack(self.project))
+            yield
+
+    def run(
+        self, command: Sequence[str], config: Mapping[str, Any], project: Path | None = None
+    ) -> Played:
+        """Ask the engine for something with this config; what it says goes to a log."""
+        self._count += 1
+        file = self.folder / f"Pulumi.{self.name}.yaml"
+        file.write_text(yaml.safe_dump({"config": dict(config)}, sort_keys=False))
+        log = self.folder / "logs" / f"{self._count:02}-{command[0]}.log"
+        log.parent.mkdir(exist_ok=True)
+        words = ["pulumi", *command, "--stack", self.name, "--config-file", str(file)]
+        with log.open("w") as errors:
+            done = subprocess.run(
+                [*words, "--non-interactive", "--color=never"],
+                cwd=project or self.project,
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                check=False,
+            )
+        if "--json" not in command:
+            with log.open("a") as out:
+                out.write(done.stdout)
+        return Played(done.returncode, done.stdout, log)
+
+    def outputs(self) -> dict[str, Any]:
+        """What the stack exported, secrets hidden."""
+        return stack.outputs(self._stack(self.project))
+
+    def state(self) -> list[dict[str, Any]]:
+        """Every resource in the state, secrets encrypted."""
+        command = ["pulumi", "stack", "export", "--stack", self.name]
+        done = subprocess.run(
+            command, cwd=self.project, env=self._env, capture_output=True, text=True, check=True
+        )
+        return json.loads(done.stdout)["deployment"].get("resources", [])
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """What the engine runs with."""
+        return self._env
+
+    def _stack(self, project: Path) -> Stack:
+        return Stack(project=project, state=self.folder, env=self._env, name=self.name)
+
+    def _environment(self, programs: Mapping[str, Path]) -> Mapping[str, str]:
+        base = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN)}
+        base["SPILLWAY_CLOUD"] = str(self.world)
+        # Compiled programs are shared by all runs, not left in the folders of the checkout.
+        base["PYTHONDONTWRITEBYTECODE"] = "1"
+        tools = [toolchain.engine(dict(programs)), programs["kubectl"].parent]
+        env = stack.environment(
+            self.folder, tools=tools, kubeconfig=self.plane.kubeconfig, base=base
+        )
+        plugins = plugin_home.for_rehearsals(programs["pulumi-resource-kubernetes"])
+        plugin_home.link(Path(env["PULUMI_HOME"]), plugins)
+        return env
+
+    def keep_logs(self, target: Path) -> None:
+        """Copy what was logged to where a person finds it."""
+        shutil.copytree(self.folder / "logs", target, dirs_exist_ok=True)
