@@ -1,7 +1,7 @@
 """MLflow tracking server: its keys, its schema migration, its replicas and who may reach them."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pulumi
@@ -95,10 +95,12 @@ class Mlflow(pulumi.ComponentResource):
         self._name, self._args = name, args
         self._marks = labels(APP, name, "server")
         self._child = pulumi.ResourceOptions(parent=self)
-        url = self._secret("database", {"MLFLOW_BACKEND_STORE_URI": self._store_uri()})
+        database = {"MLFLOW_BACKEND_STORE_URI": self._store_uri()}
+        url = secret(APP, name, "database", database, namespace=args.namespace, parent=self)
+        keys = secret(APP, name, "keys", self._keys(), namespace=args.namespace, parent=self)
         migration = self._migrate(url)
         fences = self._fence()
-        self._serve([url, self._secret("keys", self._keys())], [migration, *fences])
+        self._serve([url, keys], [migration, *fences])
         if args.replicas > 1:
             self._keep_one_during_drains()
         service = self._service()
@@ -108,15 +110,6 @@ class Mlflow(pulumi.ComponentResource):
         )
         self.node_port = pulumi.Output.from_input(args.node_port)
         self.register_outputs({"tracking_uri": self.tracking_uri, "node_port": self.node_port})
-
-    def _secret(self, suffix: str, content: Mapping[str, pulumi.Input[str]]) -> k8s.core.v1.Secret:
-        return secret(
-            f"{self._name}-{suffix}",
-            namespace=self._args.namespace,
-            marks=labels(APP, self._name, suffix),
-            content=content,
-            parent=self,
-        )
 
     def _store_uri(self) -> pulumi.Output[str]:
         database = self._args.database

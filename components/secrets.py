@@ -6,15 +6,16 @@ import pulumi
 import pulumi_kubernetes as k8s
 import pulumi_random as random
 
-from components.labels import metadata
+from components.labels import labels, metadata
 
 
-def secret(
-    name: str,
+def secret(  # noqa: PLR0913 - whose it is, what is in it, and where
+    app: str,
+    instance: str,
+    role: str,
+    content: Mapping[str, pulumi.Input[str]],
     *,
     namespace: pulumi.Input[str],
-    marks: dict[str, str],
-    content: Mapping[str, pulumi.Input[str]],
     parent: pulumi.Resource,
 ) -> k8s.core.v1.Secret:
     """A Secret that pods read as environment.
@@ -22,8 +23,8 @@ def secret(
     Autonamed: new content makes a new Secret, and the new name rolls the pods that use it.
     """
     return k8s.core.v1.Secret(
-        name,
-        metadata=metadata(namespace, marks),
+        f"{instance}-{role}",
+        metadata=metadata(namespace, labels(app, instance, role)),
         string_data=pulumi.Output.secret(content),
         opts=pulumi.ResourceOptions(parent=parent),
     )

@@ -3,7 +3,7 @@
 Does not back itself up: that is for the volume's own snapshots.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,7 +64,8 @@ class Database(pulumi.ComponentResource):
         super().__init__("spillway:onprem:Database", name, None, opts)
         self._name, self._args = name, args
         admin, owner = self._password("admin"), self._password("owner")
-        access = self._secret("access", {"POSTGRES_USER": "postgres", "POSTGRES_PASSWORD": admin})
+        login = {"POSTGRES_USER": "postgres", "POSTGRES_PASSWORD": admin}
+        access = secret(APP, name, "access", login, namespace=args.namespace, parent=self)
         disk = Disk(size=args.size, class_name=args.storage_class, protect=args.protect)
         server, service = on_volume(name, _server(args, access), disk, args.namespace, self)
         self.host = pulumi.Output.concat(service.metadata.name, ".", args.namespace, ".svc")
@@ -108,15 +109,6 @@ class Database(pulumi.ComponentResource):
         name, protect = f"{self._name}-{role}-password", self._args.protect
         return password(name, PASSWORD_LENGTH, protect=protect, parent=self)
 
-    def _secret(self, suffix: str, content: Mapping[str, pulumi.Input[str]]) -> k8s.core.v1.Secret:
-        return secret(
-            f"{self._name}-{suffix}",
-            namespace=self._args.namespace,
-            marks=labels(APP, self._name, suffix),
-            content=content,
-            parent=self,
-        )
-
     def _owner(
         self,
         admin: pulumi.Output[str],
@@ -124,7 +116,9 @@ class Database(pulumi.ComponentResource):
         after: Sequence[pulumi.Resource],
     ) -> k8s.batch.v1.Job:
         args, name = self._args, self._name
-        login = self._secret(
+        login = secret(
+            APP,
+            name,
             "owner-login",
             {
                 "PGPASSWORD": admin,
@@ -132,6 +126,8 @@ class Database(pulumi.ComponentResource):
                 "OWNER_DATABASE": args.database,
                 "OWNER_PASSWORD": owner,
             },
+            namespace=args.namespace,
+            parent=self,
         )
         script = k8s.core.v1.ConfigMap(
             f"{name}-owner-sql",

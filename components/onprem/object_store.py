@@ -1,6 +1,6 @@
 """An S3 store in a pod: one server, one volume, and an account that owns one bucket."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -52,13 +52,11 @@ class ObjectStore(pulumi.ComponentResource):
     ) -> None:
         super().__init__("spillway:onprem:ObjectStore", name, None, opts)
         self._name, self._args = name, args
-        root = self._secret(
-            "root",
-            {
-                "ROOT_ACCESS_KEY": self._key("root", "access"),
-                "ROOT_SECRET_KEY": self._key("root", "secret"),
-            },
-        )
+        keys = {
+            "ROOT_ACCESS_KEY": self._key("root", "access"),
+            "ROOT_SECRET_KEY": self._key("root", "secret"),
+        }
+        root = secret(APP, name, "root", keys, namespace=args.namespace, parent=self)
         disk = Disk(size=args.size, class_name=args.storage_class, protect=args.protect)
         server, service = on_volume(name, _server(args, root), disk, args.namespace, self)
         self._endpoint = pulumi.Output.concat(
@@ -103,23 +101,12 @@ class ObjectStore(pulumi.ComponentResource):
         name, protect = f"{self._name}-{who}-{kind}-key", self._args.protect
         return password(name, KEY_LENGTHS[kind], protect=protect, parent=self)
 
-    def _secret(self, suffix: str, content: Mapping[str, pulumi.Input[str]]) -> k8s.core.v1.Secret:
-        return secret(
-            f"{self._name}-{suffix}",
-            namespace=self._args.namespace,
-            marks=labels(APP, self._name, suffix),
-            content=content,
-            parent=self,
-        )
-
     def _make_bucket(
         self, root: k8s.core.v1.Secret, after: Sequence[pulumi.Resource]
     ) -> k8s.batch.v1.Job:
         args, name = self._args, self._name
-        user = self._secret(
-            "user",
-            {"USER_ACCESS_KEY": self._user["access"], "USER_SECRET_KEY": self._user["secret"]},
-        )
+        keys = {"USER_ACCESS_KEY": self._user["access"], "USER_SECRET_KEY": self._user["secret"]}
+        user = secret(APP, name, "user", keys, namespace=args.namespace, parent=self)
         return run_once(
             f"{name}-bucket",
             namespace=args.namespace,
