@@ -5,7 +5,7 @@ import pulumi
 from components import gcp, shapes
 from components.mlflow import subjects
 from infra import providers
-from infra.catalog import DATABASES
+from infra.catalog import DATABASE_CLASSES
 from infra.clouds import (
     AUTOSCALER,
     TRACKING,
@@ -47,7 +47,7 @@ def build(
             network=network,
             clients=[*peer.networks, section.network],
             database=TRACKING,
-            machine=DATABASES[settings.database.class_].gcp.name,
+            machine=DATABASE_CLASSES[settings.database.class_].gcp,
             version=settings.database.version,
             size_gib=gibibytes(settings.database.size),
             backup_days=settings.database.backup_days,

@@ -7,15 +7,17 @@ import pkgutil
 from functools import cache
 from typing import get_type_hints
 
+import aws_builders
 import builders
+import builders_gcp
 import pulumi
 import pytest
 from builders import BUILDERS
 from pulumi.runtime.rpc import is_rpc_secret
-from recording import recorded
+from recording import recorded, recording, settle
 
 import components
-from components import onprem, shapes
+from components import aws, gcp, onprem, shapes
 
 LABELS = {
     "app.kubernetes.io/name",
@@ -30,11 +32,13 @@ def all_components() -> list[type[pulumi.ComponentResource]]:
     found = {}
     for module in pkgutil.walk_packages(components.__path__, "components."):
         for value in vars(importlib.import_module(module.name)).values():
-            if inspect.isclass(value) and issubclass(value, pulumi.ComponentResource):
+            # Not isinstance: it would load every module of an SDK that loads them lazily.
+            if issubclass(type(value), type) and issubclass(value, pulumi.ComponentResource):
                 found[value.__module__, value.__name__] = value
     return [c for (module, _), c in sorted(found.items()) if module.startswith("components")]
 
 
+SHAPES = ("Network", "Database", "ObjectStore", "Identity", "Registry")
 COMPONENTS = all_components()
 each_component = pytest.mark.parametrize("component", COMPONENTS, ids=lambda c: c.__name__)
 
@@ -49,25 +53,28 @@ def two(token: str):
     return recorded(lambda: [BUILDERS[token]("one").urn, BUILDERS[token]("two").urn])
 
 
+ALL = {**BUILDERS, **aws_builders.BUILDERS, **builders_gcp.BUILDERS}
 each_token = pytest.mark.parametrize("token", BUILDERS)
+any_token = pytest.mark.parametrize("token", ALL)
 
 
 def declared(component: type) -> set[str]:
     return {n for n in inspect.get_annotations(component) if not n.startswith("_")}
 
 
-def test_every_component_has_one_known_token(engine, resolve):
+def test_every_component_has_one_known_token():
     made = {}
-    for token, build in BUILDERS.items():
-        built = []
-        resolve(lambda build=build, built=built: built.append(build()) or built[0].urn)
-        made[token] = type(built[0])
-        assert f"{token}::" in next(u for u in engine.urns if u.endswith(f"::{built[0]._name}"))
+    for token, build in ALL.items():
+        with recording() as engine:
+            built = []
+            settle(lambda build=build, built=built: built.append(build()) or built[0].urn)
+            made[token] = type(built[0])
+            assert f"{token}::" in next(u for u in engine.urns if u.endswith(f"::{built[0]._name}"))
 
     assert sorted(made.values(), key=str) == sorted(COMPONENTS, key=str)
 
 
-@each_token
+@any_token
 def test_outputs_registered_are_those_the_class_declares(token, engine, resolve, monkeypatch):
     registered = []
     original = pulumi.ComponentResource.register_outputs
@@ -77,7 +84,7 @@ def test_outputs_registered_are_those_the_class_declares(token, engine, resolve,
         return original(self, outputs)
 
     monkeypatch.setattr(pulumi.ComponentResource, "register_outputs", record)
-    resolve(lambda: BUILDERS[token]().urn)
+    resolve(lambda: ALL[token]().urn)
 
     assert registered
     assert all(outputs == declared(component) for component, outputs in registered)
@@ -101,13 +108,21 @@ def test_what_holds_data_is_protected_unless_the_caller_says_otherwise(component
 
 
 @pytest.mark.parametrize(
-    ("component", "shape"),
-    [(onprem.Database, shapes.Database), (onprem.ObjectStore, shapes.ObjectStore)],
+    ("cloud", "name"),
+    [
+        *((onprem, name) for name in ("Database", "ObjectStore")),
+        *((cloud, name) for cloud in (aws, gcp) for name in SHAPES),
+    ],
 )
-def test_a_cloud_offers_all_its_shape_asks_for(component, shape):
+def test_a_cloud_offers_all_its_shape_asks_for(cloud, name):
+    component, shape = getattr(cloud, name), getattr(shapes, name)
     assert declared(component) == declared(shape)
     offered = {n for n, v in inspect.getmembers(shape) if isinstance(v, property)}
     assert all(isinstance(getattr(component, name), property) for name in offered)
+    methods = {n for n, v in vars(shape).items() if inspect.isfunction(v) and n[0] != "_"}
+    for method in methods:
+        wanted, given = (inspect.signature(getattr(c, method)) for c in (shape, component))
+        assert list(given.parameters) == list(wanted.parameters)
 
 
 @each_token

@@ -24,7 +24,7 @@ def listed(engine) -> list[str]:
     return sorted(f"{typ} {name}" for typ, name in pairs if typ != "pulumi:pulumi:Stack")
 
 
-@pytest.mark.parametrize("name", ["dev"])
+@pytest.mark.parametrize("name", ["dev", "prod", "prod-gcp"])
 def test_a_stack_file_makes_exactly_the_committed_list_of_resources(name, engine, resolve):
     run(resolve, name)
 
