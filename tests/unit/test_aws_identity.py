@@ -74,6 +74,7 @@ def test_the_platforms_roles_are_for_single_accounts(made):
     assert may_become(made, "identity-autoscaler", AUTOSCALER.name)
     assert not may_become(made, "identity-tracking", AUTOSCALER.name)
     for role in ("identity-tracking", "identity-autoscaler"):
+        assert "StringLike" not in made.named(role)["assumeRolePolicy"], "a name is no pattern"
         for sub in (
             f"{ROOT}:spillway:default",
             f"{ROOT}:spillway:*",
@@ -164,7 +165,7 @@ def test_the_database_s_key_opens_the_password_and_nothing_else(made):
         return may(made, "identity-tracking", "kms:Decrypt", KEY, **context)
 
     assert not decrypts()
-    assert not decrypts(kms__ViaService="rds.eu-central-1.amazonaws.com")
+    assert not decrypts(kms__EncryptionContext__SecretARN=SECRET)
     assert not decrypts(kms__ViaService=manager)
     assert not decrypts(kms__ViaService=manager, kms__EncryptionContext__SecretARN="arn:other")
 
