@@ -3,6 +3,7 @@
 import os
 import shlex
 import signal
+import sys
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Annotated
@@ -99,6 +100,23 @@ def destroy(name: Name = "dev", yes: Annotated[bool, typer.Option("--yes")] = Fa
     if not yes:
         typer.confirm(f"Delete everything of stack {name}, data included?", abort=True)
     Platform(name).destroy()
+
+
+@app.command()
+def rehearse(
+    name: Name = "prod",
+    base: Annotated[
+        str | None, typer.Option(help="Git reference of what is deployed: what changed since?")
+    ] = None,
+    reports: Annotated[
+        Path | None, typer.Option(help="Folder for the gate's reports and the engine's logs.")
+    ] = None,
+) -> None:
+    """Play a stack's whole life with the real engine: no cloud, no credentials, no network."""
+    from rig import rehearsal  # noqa: PLC0415 - the gate and the SDK take a second to import
+
+    rehearsal.enter(sys.argv[1:])
+    rehearsal.Rehearsal(name, base=base, reports=reports).play()
 
 
 @app.command()

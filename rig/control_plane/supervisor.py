@@ -1,9 +1,10 @@
 """Starts the processes of one control plane and sees to it that none outlives whoever asked.
 
 It is run as a file, so it uses the standard library alone. Standard input has one JSON object a
-line: a process to start. When it ends, because its other end said so or died in whatever way, or
-when one of the processes ends by itself, everything is killed: nothing here is worth keeping. The
-kernel does the same when this process is itself killed. No privilege is needed for any of it.
+line: a process to start, or whether the folder is to be kept. When that input ends, because its
+other end said so or died in whatever way, or when one of the processes ends by itself, everything
+is killed: nothing here is worth keeping. The kernel does the same when this process is itself
+killed. No privilege is needed for any of it.
 
 usage: supervisor.py FOLDER   (the working directory of the processes)
 """
@@ -33,7 +34,7 @@ class Supervisor:
         self._folder = folder
         self._me, self._parent = os.getpid(), os.getppid()
         self._running: dict[str, subprocess.Popen[bytes]] = {}
-        self._remove_all = False
+        self._keep = True
 
     def run(self) -> None:
         """Return when the other end of standard input is gone, or when a process ended."""
@@ -41,7 +42,7 @@ class Supervisor:
             if "start" in message:
                 self._start(message["start"], message["command"])
             else:
-                self._remove_all = message["temporary"]
+                self._keep = message["keep"]
 
     def _messages(self) -> Iterator[dict]:
         woken, wake = os.pipe()
@@ -84,7 +85,7 @@ class Supervisor:
         for name, process in self._running.items():
             if process.poll() is not None:
                 _say(ended=name, status=process.returncode)
-                self._remove_all = False
+                self._keep = True
                 return True
         return False
 
@@ -98,7 +99,7 @@ class Supervisor:
             shutil.rmtree(self._folder / name, ignore_errors=True)
         for name in FILES:
             (self._folder / name).unlink(missing_ok=True)
-        if self._remove_all:
+        if not self._keep:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 

@@ -4,16 +4,19 @@ import json
 import os
 import shutil
 import signal
+import ssl
 import stat
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from workloads import (
-    UNPRIVILEGED,
     SECONDS,
+    UNPRIVILEGED,
     alive,
     await_condition,
     await_death,
@@ -23,6 +26,7 @@ from workloads import (
     template,
 )
 
+from rig import toolchain
 from rig.control_plane import ControlPlane, FakeNode
 from rig.control_plane.api import Api
 from rig.errors import RigError
@@ -128,14 +132,12 @@ def test_a_wrong_manifest_is_refused_and_a_right_one_is_not(api):
 
 
 def test_only_who_has_a_certificate_gets_in_and_secrets_are_for_the_owner_alone(plane):
-    kubectl = shutil.which("kubectl") or pytest.fail("no kubectl")
-    command = [kubectl, f"--server={plane.server}", "get", "--raw", "/api/v1/secrets"]
-    ca = f"--certificate-authority={plane.folder}/pki/ca.crt"
-    stranger = subprocess.run([*command, ca], capture_output=True, text=True, check=False)
-    owner = [*command, f"--kubeconfig={plane.kubeconfig}"]
-    assert stranger.returncode
-    assert "Forbidden" in stranger.stderr
+    kubectl = toolchain.ensure_all(["kubectl"])["kubectl"]
+    owner = [str(kubectl), f"--kubeconfig={plane.kubeconfig}", "get", "--raw", "/api/v1/secrets"]
     assert "SecretList" in subprocess.run(owner, capture_output=True, text=True, check=True).stdout
+    trust = ssl.create_default_context(cafile=plane.folder / "pki" / "ca.crt")
+    with pytest.raises(urllib.error.HTTPError, match="Forbidden"):
+        urllib.request.urlopen(f"{plane.server}/api/v1/secrets", context=trust)
     assert stat.S_IMODE(plane.folder.stat().st_mode) == 0o700
     keys = [*plane.folder.glob("pki/*.key"), plane.kubeconfig]
     assert {stat.S_IMODE(file.stat().st_mode) for file in keys} == {0o600}
@@ -207,11 +209,15 @@ def test_nothing_outlives_a_kill(victims, programs, tmp_path):
     holder.communicate()
 
 
+def kill(plane: ControlPlane, name: str) -> None:
+    os.kill(plane.pids[name], signal.SIGKILL)
+    await_death(plane.pids)
+
+
 def test_a_process_that_dies_ends_it_all_and_is_named(programs):
     mine = ControlPlane(programs=programs)
     with pytest.raises(RigError, match=r"kwok ended with status -9: .*kwok.log"), mine:
-        os.kill(mine.pids["kwok"], signal.SIGKILL)
-        await_death(mine.pids)
+        kill(mine, "kwok")
     shutil.rmtree(mine.folder)
 
 
