@@ -47,8 +47,8 @@ format: .venv ## Let ruff mend what it can
 schema: .venv ## Write the editors' schema of the configuration anew
 	@$(VENV)/python -m infra.settings --write
 
-rehearse: ## Plan a cloud stack without credentials: not yet
-	@echo "make rehearse: not yet; the cloud components come first (docs/roadmap.md)"; exit 1
+rehearse: .venv ## Play STACK=prod's whole life offline; BASE=ref: the change since; REPORTS=folder
+	@$(RIG) rehearse --stack $(if $(filter-out file,$(origin STACK)),$(STACK),prod) $(if $(BASE),--base $(BASE)) $(if $(REPORTS),--reports $(REPORTS))
 
 bench: setup ## Measure what docs/measurements.md quotes (about 15 minutes)
 	@$(VENV)/python -m benchmarks

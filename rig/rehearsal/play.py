@@ -95,9 +95,7 @@ class Rehearsal:
                 if before.exists():
                     with self._scene(f"up of {self.base}"):
                         self._must(stage.run(UP, scenes.config_of(before), old))
-        verdict = self._plan(stage, "preview", config)
-        if verdict.refused:
-            raise RigError(f"the gate refuses this plan: {'; '.join(verdict.reasons)}")
+        _accept(self._plan(stage, "preview", config))
         with self._scene("up"):
             self._must(stage.run(UP, config))
         with self._scene("preview again: no change"):
@@ -105,9 +103,7 @@ class Rehearsal:
 
     def _life(self, stage: Stage, config: scenes.Config) -> None:
         changed = scenes.changed(config)
-        verdict = self._plan(stage, "preview of an ordinary change", changed)
-        if verdict.refused:
-            raise RigError(f"the gate refuses an ordinary change: {'; '.join(verdict.reasons)}")
+        _accept(self._plan(stage, "preview of an ordinary change", changed))
         with self._scene("up of the change"):
             self._must(stage.run(UP, changed))
         other = scenes.switched(changed)
@@ -159,6 +155,11 @@ class Rehearsal:
 PREVIEW = ["preview", "--json"]
 UP = ["up", "--yes", "--skip-preview"]
 DESTROY = ["destroy", "--yes", "--skip-preview"]
+
+
+def _accept(verdict: Verdict) -> None:
+    if problems := (*verdict.reasons, *verdict.failures):
+        raise RigError("the gate refuses this plan:\n" + "\n".join(problems))
 
 
 def _settings_file(stage: Stage) -> Path:
