@@ -88,7 +88,8 @@ class Identity(pulumi.ComponentResource):
             policies.scale(args.cluster),
         )
         self.issuer = pulumi.Output.from_input(args.issuer)
-        self.roles = pulumi.Output.all(**self._tenants)
+        # Of nothing at all, ``Output.all`` makes a list.
+        self.roles = pulumi.Output.all(**self._tenants).apply(dict)
         self.register_outputs(
             {
                 "issuer": self.issuer,

@@ -228,6 +228,10 @@ def test_outputs_name_the_roles(resolve, engine):
     assert tracking == f"arn:aws:iam::{ACCOUNT}:role/identity-tracking"
 
 
+def test_a_stack_without_tenants_has_no_roles_for_them(resolve, engine):
+    assert resolve(lambda: identity(tenants=[]).roles) == {}
+
+
 @pytest.mark.parametrize(
     ("subject", "role"),
     [
