@@ -44,7 +44,7 @@ def exposures(plan: Plan) -> Iterator[Exposure]:
     for resource in plan.resources:
         if resource.change in (Change.SAME, Change.READ, Change.DELETE):
             continue
-        before = set(openings(resource.type, resource.before))
+        before = set(openings(resource.type, resource.before)) if resource.old else set[Opening]()
         for opening in openings(resource.type, resource.after):
             if opening not in before:
                 yield Exposure(resource, opening)
@@ -81,16 +81,42 @@ DECISIVE: Final = (*_POLICIES, "member", "members", "cidrBlocks", "sourceRanges"
 
 def _policy(document: Any, name: str) -> Iterator[Opening]:
     for statement in _statements(document):
-        if statement.get("Effect") != "Allow" or not _anybody(statement.get("Principal")):
+        whoever = _anybody(statement.get("Principal")) or "NotPrincipal" in statement
+        if statement.get("Effect") != "Allow" or not whoever:
             continue
         resources, actions = (_list(statement.get(k)) for k in ("Resource", "Action"))
         if actions == ["s3:GetObject"] and resources and not any(map(_pattern, resources)):
             objects = ", ".join(sorted(str(r).partition(":::")[2] for r in resources))
             yield Opening(f"anybody may read exactly: {objects}", refused=False)
-        elif statement.get("Condition"):
-            yield Opening(f"{name} lets anybody in under a condition", refused=False)
+        elif _confined(statement.get("Condition")):
+            yield Opening(f"{name} lets anybody in who meets a condition", refused=False)
         else:
             yield Opening(f"{name} lets anybody in")
+
+
+_CONFINING: Final = frozenset(
+    {
+        "aws:sourcevpc",
+        "aws:sourcevpce",
+        "aws:sourceaccount",
+        "aws:sourcearn",
+        "aws:principalorgid",
+        "aws:principalaccount",
+        "kms:calleraccount",
+    }
+)
+"""Conditions of which one keeps the internet out; any other may be met by anybody."""
+
+
+def _confined(condition: Any) -> bool:
+    tests = cast("dict[str, Any]", condition) if isinstance(condition, dict) else {}
+    return any(
+        key.lower() in _CONFINING
+        for operator, keys in tests.items()
+        if isinstance(keys, dict) and "Not" not in operator and "IfExists" not in operator
+        for key, value in cast("dict[str, Any]", keys).items()
+        if "*" not in _list(value)
+    )
 
 
 def _statements(document: Any) -> Iterable[dict[str, Any]]:

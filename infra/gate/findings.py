@@ -94,7 +94,7 @@ class Findings:
                     "the idle floor cannot be compared with `spillway:budget.idlePerMonth`: the "
                     "plan was made without `--show-sames`"
                 )
-            elif usd > most:
+            elif round(usd, 2) > most:
                 yield (
                     f"the idle floor, {money(usd)} a month, is above "
                     f"`spillway:budget.idlePerMonth`, {money(most)}"
@@ -106,7 +106,7 @@ class Findings:
                     "the burst ceiling cannot be compared with `spillway:budget.burstPerHour`: no "
                     f"price for pool {', '.join(map(code, top.missing))}"
                 )
-            elif top.usd > most:
+            elif round(top.usd, 2) > most:
                 yield (
                     f"the burst ceiling, {money(top.usd)} an hour, is above "
                     f"`spillway:budget.burstPerHour`, {money(most)}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from infra.gate.plan import Change, Plan, Resource
-from infra.gate.values import MISSING, at, shown
+from infra.gate.values import MISSING, SECRET, at, shown
 
 _LINK = "the link between the clouds and the company breaks, and its other end must be set up anew"
 _LOGIN = "whoever logs in through it is locked out"
@@ -119,4 +119,6 @@ def difference(resource: Resource, path: str) -> str:
     if old is MISSING and new is MISSING:
         return path
     before, after = (shown(value, path, resource.type) for value in (old, new))
-    return f"{path}: {before} → {after}" if before != after else path
+    if before == after or SECRET in (before, after):
+        return path
+    return f"{path}: {before} → {after}"
