@@ -12,7 +12,7 @@ import pulumi
 from pulumi_gcp import projects, storage
 
 from components.gcp.database import Database
-from components.gcp.federation import Believed, Federation
+from components.gcp.federation import Believed, Federation, check_length
 from components.gcp.login import credentials, login
 from components.gcp.names import fitting
 from components.gcp.object_store import TRACKING, ObjectStore
@@ -130,6 +130,7 @@ class Identity(pulumi.ComponentResource):
                 f"{', '.join(s.name for s in known.subjects)}, and all service accounts of the "
                 f"tenants {', '.join(known.tenants) or '(none)'}"
             )
+        check_length(subject)
         return login(self._args.project, self._federation.audience, self._file.metadata.name)
 
     def _folder(self, suffix: str, path: str, members: pulumi.Output[str]) -> None:

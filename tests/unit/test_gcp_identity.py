@@ -287,3 +287,8 @@ def test_a_tenant_is_a_namespace_and_no_expression(tenant):
 def test_an_account_whose_name_google_cannot_take_is_refused():
     with pytest.raises(ValueError, match="127"):
         believed(others=[Subject(namespace="n" * 60, account="a" * 60)])
+
+
+def test_neither_can_a_tenants_account_with_such_a_name_log_in(engine):
+    with pytest.raises(ValueError, match="127"):
+        identity().login(Subject(namespace="vision", account="a" * 120))
