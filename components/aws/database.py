@@ -105,9 +105,9 @@ class Database(pulumi.ComponentResource):
         return self._ready
 
     @property
-    def egress(self) -> network.Egress:
+    def egress(self) -> Sequence[network.Egress]:
         """The rule a client's NetworkPolicy needs: RDS may move it to any address of the VPC."""
-        return network.egress([{"ip_block": {"cidr": self._args.network.cidr}}], PORT)
+        return [network.egress([{"ip_block": {"cidr": self._args.network.cidr}}], PORT)]
 
     @property
     def environment(self) -> Mapping[str, pulumi.Input[str]]:

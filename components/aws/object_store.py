@@ -75,9 +75,9 @@ class ObjectStore(pulumi.ComponentResource):
         return self._ready
 
     @property
-    def egress(self) -> network.Egress:
-        """The rule a client's NetworkPolicy needs to reach it."""
-        return egress()
+    def egress(self) -> Sequence[network.Egress]:
+        """The rules a client's NetworkPolicy needs to reach it."""
+        return [egress()]
 
     @property
     def environment(self) -> Mapping[str, pulumi.Input[str]]:

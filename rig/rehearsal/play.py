@@ -130,7 +130,8 @@ class Rehearsal:
         with self._scene(what):
             played = stage.run(PREVIEW, config)
             verdict = judge(played.plan, read(_settings_file(stage)))
-        console.print(f"  {verdict.markdown.splitlines()[0]}", markup=False)
+        title = next(line for line in verdict.markdown.splitlines() if line.startswith("## "))
+        console.print(f"  {title.removeprefix('## ')}", markup=False)
         if self.reports:
             self.reports.mkdir(parents=True, exist_ok=True)
             name = f"{what.replace(' ', '-').replace(':', '')}.md"

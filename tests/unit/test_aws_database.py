@@ -97,7 +97,7 @@ def test_rds_keeps_the_password_and_the_program_never_sees_it(engine, resolve):
 
 
 def test_clients_need_a_way_to_every_address_of_the_vpc(engine, resolve):
-    rule = resolve(lambda: database().egress)
+    (rule,) = resolve(lambda: database().egress)
 
     assert rule == {
         "to": [{"ip_block": {"cidr": "10.64.0.0/16"}}],

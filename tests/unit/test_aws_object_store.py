@@ -74,7 +74,7 @@ def test_clients_need_no_key_and_no_endpoint(engine, resolve):
 
 
 def test_clients_reach_the_outside_world_by_tls_and_not_the_company(engine, resolve):
-    rule = resolve(lambda: object_store().egress)
+    (rule,) = resolve(lambda: object_store().egress)
 
     (block,) = rule["to"]
     assert rule["ports"] == [{"protocol": "TCP", "port": 443}]

@@ -106,6 +106,16 @@ def test_kubernetes_objects_are_the_same_but_for_what_a_client_reads():
     assert one - other == set()
 
 
+@pytest.mark.parametrize(
+    ("name", "database"), [("prod", "10.64.0.0/16"), ("prod-gcp", "10.97.0.0/20")]
+)
+def test_the_server_reaches_its_database_and_the_clouds_api_and_nothing_else(name, database):
+    rules = planned(name).named("mlflow-traffic")["spec"]["egress"]
+
+    reached = [(r["to"][0]["ipBlock"]["cidr"], r["ports"][0]["port"]) for r in rules]
+    assert reached == [(database, 5432), ("0.0.0.0/0", 443)]
+
+
 @pytest.mark.parametrize(("name", "other"), [("prod", "gcp:"), ("prod-gcp", "aws:")])
 def test_nothing_of_the_other_cloud_is_in_the_plan(name, other):
     assert [r for r in typed(name) if r.startswith(other)] == []
