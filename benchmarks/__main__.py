@@ -9,6 +9,7 @@ import typer
 from benchmarks.bench_rig import BenchRig, bench_rig
 from benchmarks.local import cold_setup, unit_tests
 from benchmarks.mlflow_rate import mlflow_rate
+from benchmarks.planning import preview, program, rehearsal
 from benchmarks.report import Conditions, Report, table, write
 from benchmarks.whole_rig import memory, no_change, warm_up
 from rig.errors import RigError
@@ -19,6 +20,9 @@ from rig.steps import console
 BENCHMARKS: dict[str, Callable[[BenchRig], Report]] = {
     "cold-setup": cold_setup,
     "unit-tests": unit_tests,
+    "program": program,
+    "preview": preview,
+    "rehearsal": rehearsal,
     "warm-up": warm_up,
     "memory": memory,
     "no-change": no_change,

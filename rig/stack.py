@@ -169,7 +169,7 @@ def unlock(stack: Stack) -> None:
 def _operate(stack: Stack, command: Sequence[str]) -> None:
     """Runs an operation; what the engine shows goes to the terminal, errors we know to the user."""
     config = _localize(stack)
-    _drop_dead_locks(stack)
+    drop_dead_locks(stack)
     arguments = [*command, "--stack", stack.name, "--config-file", str(config)]
     if not sys.stdout.isatty():
         arguments.append("--non-interactive")
@@ -301,7 +301,7 @@ def _local_backend(stack: Stack) -> Path | None:
     return Path(url.removeprefix("file://")) if url.startswith("file:///") else None
 
 
-def _drop_dead_locks(stack: Stack) -> None:
+def drop_dead_locks(stack: Stack) -> None:
     """Removes the lock of an engine that was killed: its process is gone, so nothing is in use."""
     if (backend := _local_backend(stack)) is None:
         return

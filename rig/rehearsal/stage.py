@@ -6,12 +6,13 @@ Nothing of the user's is used or touched: no backend, no credentials, no kubecon
 import json
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import yaml
 
@@ -72,27 +73,48 @@ class Stage:
         self, command: Sequence[str], config: Mapping[str, Any], project: Path | None = None
     ) -> Played:
         """Ask the engine for something with this config; what it says goes to a log."""
-        self._count += 1
-        file = self.folder / f"Pulumi.{self.name}.yaml"
-        file.write_text(yaml.safe_dump({"config": dict(config)}, sort_keys=False))
-        log = self.folder / "logs" / f"{self._count:02}-{command[0]}.log"
-        log.parent.mkdir(exist_ok=True)
-        words = ["pulumi", *command, "--stack", self.name, "--config-file", str(file)]
+        log = self._next_log(command[0])
         with log.open("w") as errors:
-            done = subprocess.run(
-                [*words, "--non-interactive", "--color=never"],
-                cwd=project or self.project,
-                env=self._env,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                check=False,
-            )
+            engine = self.start(command, config, project, errors)
+            try:
+                printed, _ = engine.communicate()
+            except BaseException:
+                # Ctrl-C: the engine ends what it has begun, then this ends too.
+                engine.send_signal(signal.SIGINT)
+                engine.wait()
+                raise
         if "--json" not in command:
             with log.open("a") as out:
-                out.write(done.stdout)
-        return Played(done.returncode, done.stdout, log)
+                out.write(printed)
+        return Played(engine.returncode, printed, log)
+
+    def start(
+        self,
+        command: Sequence[str],
+        config: Mapping[str, Any],
+        project: Path | None = None,
+        errors: TextIO | int = subprocess.DEVNULL,
+    ) -> subprocess.Popen[str]:
+        """The engine at work; for those who want to interrupt it."""
+        file = self.folder / f"Pulumi.{self.name}.yaml"
+        file.write_text(yaml.safe_dump({"config": dict(config)}, sort_keys=False))
+        stack.drop_dead_locks(self._stack(self.project))
+        words = ["pulumi", *command, "--stack", self.name, "--config-file", str(file)]
+        return subprocess.Popen(
+            [*words, "--non-interactive", "--color=never"],
+            cwd=project or self.project,
+            env=self._env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+
+    def _next_log(self, name: str) -> Path:
+        self._count += 1
+        log = self.folder / "logs" / f"{self._count:02}-{name}.log"
+        log.parent.mkdir(exist_ok=True)
+        return log
 
     def outputs(self) -> dict[str, Any]:
         """What the stack exported, secrets hidden."""

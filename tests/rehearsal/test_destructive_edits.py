@@ -1,0 +1,193 @@
+"""Edits that would destroy something precious: planned by the real engine, refused by the gate."""
+
+import shutil
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from staging import config_of
+
+from infra.gate import judge
+from infra.settings import read
+from rig import paths
+from rig.rehearsal.play import PREVIEW
+from rig.rehearsal.scenes import Config
+
+Change = Callable[[Config], None]
+FOUNDATION = "infra/clouds/{cloud}.py"
+
+
+def nothing(config: Config) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One edit, and what the gate must name."""
+
+    name: str
+    named: tuple[str, ...]
+    config: Change = nothing
+    program: tuple[tuple[str, str, str], ...] = field(default=())
+    """File, text, other text."""
+    stacks: tuple[str, ...] = ("prod", "prod-gcp")
+
+
+def put(path: str, value: object) -> Change:
+    def change(config: Config) -> None:
+        first, *rest = path.split(".")
+        if not rest:
+            config[f"spillway:{first}"] = value
+            return
+        section = config[f"spillway:{first}"]
+        for part in rest[:-1]:
+            section = section[part]
+        section[rest[-1]] = value
+
+    return change
+
+
+def without(path: str) -> Change:
+    def change(config: Config) -> None:
+        first, last = path.split(".")
+        del config[f"spillway:{first}"][last]
+
+    return change
+
+
+EDITS = [
+    Edit(
+        "the other cloud",
+        ("database-instance", "object-store-bucket"),
+        put("cloud", "gcp"),
+        stacks=("prod",),
+    ),
+    Edit(
+        "the other cloud",
+        ("database-instance", "object-store-bucket"),
+        put("cloud", "aws"),
+        stacks=("prod-gcp",),
+    ),
+    Edit(
+        "no cloud",
+        ("database-instance", "object-store-bucket"),
+        lambda c: c.update({"spillway:cloud": "none", "spillway:database": {"size": "5Gi"}}),
+    ),
+    Edit(
+        "a database that is called otherwise",
+        ("database-instance",),
+        program=((FOUNDATION, '"database",\n        {cloud}.', '"metadata",\n        {cloud}.'),),
+    ),
+    Edit(
+        "a bucket that is called otherwise",
+        ("object-store-bucket",),
+        program=(
+            (FOUNDATION, '"object-store",\n        {cloud}.', '"artifacts",\n        {cloud}.'),
+        ),
+    ),
+    Edit(
+        "a network that is called otherwise",
+        ("network-",),
+        program=((FOUNDATION, '"network",\n        {cloud}.', '"vpc",\n        {cloud}.'),),
+    ),
+    Edit(
+        "another address range", ("network",), put("aws.network", "10.70.0.0/16"), stacks=("prod",)
+    ),
+    Edit(
+        "another address range",
+        ("network",),
+        put("gcp.network", "10.112.0.0/20"),
+        stacks=("prod-gcp",),
+    ),
+    Edit(
+        "another range for services",
+        ("services",),
+        put("gcp.services", "10.113.0.0/20"),
+        stacks=("prod-gcp",),
+    ),
+    Edit("an older PostgreSQL", ("database-instance",), put("database.version", 16)),
+    Edit("a tenant less", ("language",), without("tenants.language")),
+    Edit(
+        "a namespace that is called otherwise",
+        ("platform-namespace",),
+        put("namespace", "datascience"),
+    ),
+    Edit("the locks off", ("database-instance",), put("protect", False)),
+    Edit(
+        "another region",
+        ("database-instance", "network"),
+        lambda c: (
+            put("aws.region", "eu-west-1")(c),
+            put("cluster.issuer", "https://spillway-oidc-example.s3.eu-west-1.amazonaws.com")(c),
+        ),
+        stacks=("prod",),
+    ),
+    Edit(
+        "another region",
+        ("database-instance", "object-store-bucket"),
+        put("gcp.region", "europe-west4"),
+        stacks=("prod-gcp",),
+    ),
+    Edit(
+        "another issuer",
+        ("issuer",),
+        put("cluster.issuer", "https://other-oidc.s3.eu-central-1.amazonaws.com"),
+        stacks=("prod",),
+    ),
+    Edit(
+        "a server that is called otherwise",
+        ("passphrase",),
+        program=(("infra/clouds/__init__.py", 'TRACKING = "mlflow"', 'TRACKING = "tracking"'),),
+    ),
+]
+CASES = [(stack, edit) for edit in EDITS for stack in edit.stacks]
+
+
+def edited(folder: Path, cloud: str, edit: Edit) -> Path:
+    """The project with the edit in it."""
+    project = folder / "project"
+    for part in ("components", "infra", "images"):
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(paths.ROOT / part, project / part, ignore=ignore)
+    for file in ("Pulumi.yaml", "__main__.py"):
+        shutil.copy(paths.ROOT / file, project / file)
+    for name, old, new in edit.program:
+        file = project / name.format(cloud=cloud)
+        text = file.read_text()
+        assert text.count(old.format(cloud=cloud)) == 1, f"{name} has changed: mend this test"
+        file.write_text(text.replace(old.format(cloud=cloud), new.format(cloud=cloud)))
+    return project
+
+
+def verdict_on(stage, config: Config, project: Path | None = None):
+    played = stage.run(PREVIEW, config, project)
+    return judge(played.plan, read(stage.folder / f"Pulumi.{stage.name}.yaml"))
+
+
+@pytest.mark.parametrize("name", ["prod", "prod-gcp"])
+def test_the_stack_as_it_is_passes(name, standing):
+    verdict = verdict_on(standing(name), config_of(name))
+
+    assert not verdict.refused
+    assert verdict.exit_code == 0
+
+
+@pytest.mark.parametrize(("name", "edit"), CASES, ids=[f"{s}: {e.name}" for s, e in CASES])
+def test_a_destructive_edit_is_refused_by_name(name, edit, standing, tmp_path):
+    stage, config = standing(name), deepcopy(config_of(name))
+    edit.config(config)
+    project = edited(tmp_path, config_of(name)["spillway:cloud"], edit) if edit.program else None
+
+    verdict = verdict_on(stage, config, project)
+
+    assert verdict.refused, verdict.markdown
+    reasons = "\n".join(verdict.reasons)
+    for part in edit.named:
+        assert part in reasons, reasons
+    assert "urn:pulumi:" in verdict.markdown
+
+
+def test_there_are_as_many_as_promised():
+    assert len({edit.name for edit in EDITS}) >= 10
