@@ -7,6 +7,7 @@ from pathlib import Path
 
 from infra.gate import terms
 from infra.gate.judge import judge
+from infra.gate.markdown import LIMIT
 from infra.gate.plan import PlanError, read
 
 EPILOG = """\
@@ -37,11 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="Pulumi.<stack>.yaml; without it, the configuration in the plan itself",
     )
     parser.add_argument("--output", type=Path, help="write the Markdown here, not to the terminal")
+    parser.add_argument(
+        "--limit", type=int, default=LIMIT, help="characters of the report (default: %(default)s)"
+    )
     given = parser.parse_args(arguments)
     try:
         text = sys.stdin.read() if given.plan == "-" else Path(given.plan).read_text("utf-8")
         settings = terms.read(given.settings) if given.settings else None
-        verdict = judge(read(text), settings)
+        verdict = judge(read(text), settings, given.limit)
     except (PlanError, OSError, UnicodeDecodeError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2

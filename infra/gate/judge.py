@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.gate.findings import Findings
+from infra.gate.markdown import LIMIT
 from infra.gate.plan import Plan, parse
 from infra.gate.report import render
 from infra.gate.terms import Dumped, Terms, terms
@@ -33,12 +34,15 @@ class Verdict:
 
 
 def judge(
-    plan: Mapping[str, Any] | Plan, settings: Terms | Dumped | Mapping[str, Any] | None = None
+    plan: Mapping[str, Any] | Plan,
+    settings: Terms | Dumped | Mapping[str, Any] | None = None,
+    limit: int = LIMIT,
 ) -> Verdict:
     """Look at everything the engine plans; ``PlanError`` when there is nothing to look at.
 
-    Without ``settings``, those in the plan's own configuration count.
+    Without ``settings``, those in the plan's own configuration count. ``limit`` is how many
+    characters the report may have.
     """
     read = plan if isinstance(plan, Plan) else parse(plan)
     found = Findings(read, terms(settings, read.config))
-    return Verdict(render(found), found.reasons, found.failures)
+    return Verdict(render(found, limit), found.reasons, found.failures)

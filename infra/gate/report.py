@@ -14,6 +14,7 @@ from infra.gate.precious import Finding
 
 MOST: Final = (1000, 300, 100, 40, 15, 5, 1)
 """Rows of a table, tried until the report is short enough."""
+CUT: Final = "\n\n**The report is cut here.**\n"
 CHANGED: Final = 6
 """Names of changed inputs in one cell."""
 SIGNS: Final = {
@@ -26,14 +27,14 @@ SIGNS: Final = {
 WORST: Final = list(Change)
 
 
-def render(found: Findings) -> str:
-    """The longest report that fits into a comment."""
+def render(found: Findings, limit: int = LIMIT) -> str:
+    """The longest report with no more characters than this."""
     text = ""
     for most in MOST:
         text = _render(found, most)
-        if len(text) <= LIMIT:
+        if len(text) <= limit:
             return text
-    return f"{text[: LIMIT - 200].rpartition(chr(10))[0]}\n\n**The report is cut here.**\n"
+    return f"{text[: limit - len(CUT)].rpartition(chr(10))[0]}{CUT}"
 
 
 def _render(found: Findings, most: int) -> str:
