@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from rig import paths, toolchain
+from rig.control_plane import PROGRAMS
 from rig.errors import RigError
 from rig.node import config, pki
 from rig.node.layout import Layout
@@ -50,6 +51,14 @@ def test_what_cannot_be_built_says_what_to_install(tmp_path, monkeypatch):
     with pytest.raises(RigError, match="install Go") as error:
         toolchain.ensure_all(["etcd"])
     assert "\n" not in str(error.value)
+
+
+def test_a_rig_does_not_wait_for_what_only_a_rehearsal_needs(tmp_path, monkeypatch):
+    for tool in toolchain.TOOLS:
+        monkeypatch.setitem(vars(tool), "installed", lambda n=tool.name: {n: tmp_path})
+    assert {"etcd", "kubernetes"} <= toolchain.ensure_all().keys()
+    assert "kwok" not in toolchain.ensure_all()
+    assert set(toolchain.ensure_all(PROGRAMS)) == set(PROGRAMS)
 
 
 def test_an_old_pulumi_on_path_is_not_used(tmp_path, monkeypatch):
