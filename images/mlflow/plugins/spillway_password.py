@@ -10,7 +10,7 @@ import os
 import threading
 from typing import Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy import URL, Engine, event
 from sqlalchemy.engine import CreateEnginePlugin
 
 SECRET = "SPILLWAY_DATABASE_SECRET"
@@ -46,6 +46,9 @@ class Password:
 
 class Plugin(CreateEnginePlugin):
     """What `plugin=spillway_password` in a URL stands for."""
+
+    def update_url(self, url: URL) -> URL:
+        return url  # without `plugin` by now
 
     def engine_created(self, engine: Engine) -> None:
         if SECRET not in os.environ:
