@@ -11,7 +11,7 @@ from benchmarks.report import Report, Row, seconds
 from benchmarks.timing import timed
 from rig import paths
 from rig.rehearsal import Stage, scenes
-from rig.rehearsal.play import PREVIEW
+from rig.stack import PLAN
 from rig.steps import step
 
 STACKS = ("prod", "prod-gcp")
@@ -101,7 +101,7 @@ def _crowded(config: scenes.Config, count: int) -> scenes.Config:
 def _preview(stage: Stage, config: scenes.Config) -> float:
     with step(f"preview with {len(config['spillway:tenants'])} tenants"):
         began = time.monotonic()
-        played = stage.run(PREVIEW, config)
+        played = stage.run(PLAN, config)
         took = time.monotonic() - began
     if played.code:
         raise BenchmarkError(f"the preview failed: {played.words}")

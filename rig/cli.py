@@ -89,9 +89,19 @@ def up(name: Name = "dev") -> None:
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def preview(context: typer.Context, name: Name = "dev") -> None:
-    """What ``up`` would change. More options go to pulumi, such as --diff or --json."""
-    Platform(name).preview(context.args)
+def preview(
+    context: typer.Context,
+    name: Name = "dev",
+    report: Annotated[Path | None, typer.Option(help="Also write the report here.")] = None,
+) -> None:
+    """What ``up`` would change, judged by the gate: exit 1 when it destroys what is precious.
+
+    More options go to pulumi, such as --diff, and its own output is shown instead.
+    """
+    if context.args:
+        Platform(name).preview(context.args)
+    elif code := Platform(name).judge(report):
+        raise typer.Exit(code)
 
 
 @app.command()

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from rich.markdown import Markdown
 
 from rig import cluster, images, paths, plugin_home, stack, toolchain
 from rig.errors import RigError
-from rig.steps import console
+from rig.steps import console, step
 
 _SNIPPET = """\
 MLFLOW_TRACKING_URI={url} .venv/bin/python - <<'END'
@@ -70,6 +71,21 @@ class Platform:
         programs = self._with_cluster()
         stack.up(self._stack(programs), preview_only=True, extra=extra)
 
+    def judge(self, report: Path | None = None) -> int:
+        """Plan, and let the gate say what it thinks of it: 0 fine, 1 refused, 2 no verdict."""
+        from infra import gate, settings  # noqa: PLC0415 - the SDK takes a second to import
+
+        programs = self._with_cluster()
+        with step("planning"):
+            plan = stack.plan(self._stack(programs))
+        verdict = gate.judge(plan, settings.read(self.config))
+        if report:
+            report.write_text(verdict.markdown)
+        console.print(
+            Markdown(verdict.markdown) if console.is_terminal else verdict.markdown, markup=False
+        )
+        return verdict.exit_code
+
     def destroy(self) -> None:
         """Delete all that the stack made, data included."""
         programs = self._with_cluster()
@@ -93,7 +109,7 @@ class Platform:
     def _environment(self, programs: dict[str, Path]) -> dict[str, str]:
         state = paths.state_dir()
         kubeconfig = None if self.own_cluster else cluster.Rig().layout.kubeconfig
-        plugins = plugin_home.for_stacks(programs["pulumi-resource-kubernetes"])
+        plugins = plugin_home.for_stacks(programs, self.settings.get("spillway:cloud", "none"))
         folders = [toolchain.engine(programs), programs["kubectl"].parent]
         env = stack.environment(state, tools=folders, kubeconfig=kubeconfig)
         if env.get("PULUMI_HOME") == str(state / "pulumi-home"):

@@ -20,10 +20,15 @@ def stand_in(name: str) -> Path:
     return _FOLDER / name / f"pulumi-resource-{name}"
 
 
-def for_stacks(kubernetes: Path) -> dict[str, Path]:
+def for_stacks(programs: Mapping[str, Path], cloud: str) -> dict[str, Path]:
     """The plugins of a stack that is meant: never a stand-in for a cloud."""
-    random = toolchain.plugin("random") or stand_in("random")
-    return {"kubernetes": kubernetes, "random": random}
+    plugins = {
+        "kubernetes": programs["pulumi-resource-kubernetes"],
+        "random": toolchain.plugin("random") or stand_in("random"),
+    }
+    if cloud in CLOUDS:
+        plugins[cloud] = toolchain.cloud_plugin(cloud, programs["pulumi"])
+    return plugins
 
 
 def for_rehearsals(kubernetes: Path) -> dict[str, Path]:

@@ -143,6 +143,24 @@ def up(stack: Stack, preview_only: bool = False, extra: Sequence[str] = ()) -> N
     _operate(stack, [*command, *extra])
 
 
+PLAN: Final = ("preview", "--json", "--show-sames", "--ignore-protect")
+"""In a preview nothing can be lost; held to its locks the engine would stop at the first one."""
+
+
+def plan(stack: Stack) -> dict[str, Any]:
+    """What an ``up`` would change, as the engine plans it, also where it refuses to go on."""
+    select(stack)
+    config = _localize(stack)
+    drop_dead_locks(stack)
+    command = [*PLAN, "--stack", stack.name, "--config-file", str(config)]
+    _, printed, errors = _run(stack, command)
+    try:
+        return json.loads(printed)
+    except ValueError:
+        said = errors.strip().removeprefix("error: ").splitlines() or ["nothing was planned"]
+        raise StackError(_advice(stack, errors) or said[0]) from None
+
+
 def destroy(stack: Stack, extra: Sequence[str] = ()) -> None:
     """Deletes all the stack made; the empty stack and its history stay."""
     if _select(stack):

@@ -26,8 +26,15 @@ GO = ROOT / "rig" / "go"
 PULUMI = "3.259.0"
 KUBERNETES = "1.36.3"
 KUBERNETES_PROVIDER = "4.25.0"
-PLUGINS = {"kubernetes": KUBERNETES_PROVIDER, "random": "4.21.4"}
+PLUGINS = {
+    "kubernetes": KUBERNETES_PROVIDER,
+    "random": "4.21.4",
+    "aws": "7.51.1",
+    "gcp": "10.2.0",
+}
 """Provider plugin -> version, that of its SDK in requirements/dev.in."""
+ALWAYS = ("kubernetes", "random")
+"""Plugins of every stack; those of a cloud are fetched for the stacks that use it."""
 _NO_DWARF = "-gcflags=all=-dwarf=false"
 """The linker drops debug information anyway; not making it saves a tenth of a build."""
 OLDEST_PULUMI = (3, 200)
@@ -87,22 +94,44 @@ def ensure_all(only: Collection[str] = ()) -> dict[str, Path]:
     return found
 
 
-def fetch_plugins() -> None:
+def fetch_plugins(names: Collection[str] = ALWAYS) -> None:
     """Let an official Pulumi, if there is one, download its plugins once."""
     pulumi = _pulumi_installed()
-    missing = {n: v for n, v in PLUGINS.items() if plugin(n) is None}
+    missing = {name: PLUGINS[name] for name in names if plugin(name) is None}
     tried = _plugin_home() / f"tried-{'-'.join(f'{n}-{v}' for n, v in sorted(missing.items()))}"
     if not pulumi or not missing or tried.exists():
         return
     _plugin_home().mkdir(parents=True, exist_ok=True)
     tried.touch()
-    for name, version in missing.items():
-        with step(f"fetching Pulumi's {name} plugin", log=f"plugin-{name}") as current:
-            command = [pulumi["pulumi"], "plugin", "install", "resource", name, version]
-            try:
-                current.run(["timeout", str(DOWNLOAD_SECONDS), *command], env=_home_environment())
-            except RigError:
-                current.progress = "not to be had"
+    for name in missing:
+        with suppress(RigError):
+            _download(name, pulumi["pulumi"])
+
+
+def cloud_plugin(name: str, pulumi: Path) -> Path:
+    """The official plugin of a cloud: there is no other. Downloads it; an error says what to do."""
+    if found := plugin(name):
+        return found
+    _plugin_home().mkdir(parents=True, exist_ok=True)
+    with suppress(RigError):
+        _download(name, pulumi)
+    if found := plugin(name):
+        return found
+    raise RigError(
+        f"Pulumi's {name} plugin {PLUGINS[name]} is not installed and cannot be downloaded: run "
+        f"`pulumi plugin install resource {name} {PLUGINS[name]}`, or see what the stack would do "
+        "without it: make rehearse"
+    )
+
+
+def _download(name: str, pulumi: Path) -> None:
+    with step(f"fetching Pulumi's {name} plugin", log=f"plugin-{name}") as current:
+        command = [str(pulumi), "plugin", "install", "resource", name, PLUGINS[name]]
+        try:
+            current.run(["timeout", str(DOWNLOAD_SECONDS), *command], env=_home_environment())
+        except RigError:
+            current.progress = "not to be had"
+            raise
 
 
 def plugin(name: str) -> Path | None:

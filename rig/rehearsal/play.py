@@ -19,6 +19,7 @@ from rig import offline, paths, toolchain
 from rig.errors import RigError
 from rig.rehearsal import scenes
 from rig.rehearsal.stage import Played, Stage
+from rig.stack import PLAN
 from rig.steps import console, step
 
 _INSIDE = "SPILLWAY_REHEARSAL_OFFLINE"
@@ -99,7 +100,7 @@ class Rehearsal:
         with self._scene("up"):
             self._must(stage.run(UP, config))
         with self._scene("preview again: no change"):
-            self._must(stage.run([*PREVIEW, "--expect-no-changes"], config))
+            self._must(stage.run(["preview", "--expect-no-changes"], config))
 
     def _life(self, stage: Stage, config: scenes.Config) -> None:
         changed = scenes.changed(config)
@@ -128,7 +129,7 @@ class Rehearsal:
 
     def _plan(self, stage: Stage, what: str, config: scenes.Config) -> Verdict:
         with self._scene(what):
-            played = stage.run(PREVIEW, config)
+            played = stage.run(PLAN, config)
             verdict = judge(played.plan, read(_settings_file(stage)))
         title = next(line for line in verdict.markdown.splitlines() if line.startswith("## "))
         console.print(f"  {title.removeprefix('## ')}", markup=False)
@@ -153,7 +154,6 @@ class Rehearsal:
         self.times.append((what, time.monotonic() - began))
 
 
-PREVIEW = ["preview", "--json"]
 UP = ["up", "--yes", "--skip-preview"]
 DESTROY = ["destroy", "--yes", "--skip-preview"]
 

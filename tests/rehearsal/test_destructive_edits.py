@@ -12,8 +12,8 @@ from staging import config_of
 from infra.gate import judge
 from infra.settings import read
 from rig import paths
-from rig.rehearsal.play import PREVIEW
 from rig.rehearsal.scenes import Config
+from rig.stack import PLAN
 
 Change = Callable[[Config], None]
 FOUNDATION = "infra/clouds/{cloud}.py"
@@ -162,7 +162,7 @@ def edited(folder: Path, cloud: str, edit: Edit) -> Path:
 
 
 def verdict_on(stage, config: Config, project: Path | None = None):
-    played = stage.run(PREVIEW, config, project)
+    played = stage.run(PLAN, config, project)
     return judge(played.plan, read(stage.folder / f"Pulumi.{stage.name}.yaml"))
 
 

@@ -8,8 +8,8 @@ import pytest
 from staging import config_of
 
 from infra.gate import judge
-from rig.rehearsal.play import PREVIEW
 from rig.rehearsal.scenes import changed
+from rig.stack import PLAN
 
 ENOUGH = 16
 """Characters from which on a value cannot be somewhere by chance."""
@@ -63,7 +63,7 @@ def test_no_secret_is_readable_anywhere(name, standing):
     stage = standing(name)
     secrets = secrets_of(stage)
     assert len(secrets) >= 4, secrets.keys()
-    played = stage.run([*PREVIEW, "--diff"], changed(config_of(name)))
+    played = stage.run([*PLAN, "--diff"], changed(config_of(name)))
     shown = stage.run(["preview", "--diff"], changed(config_of(name)))
     assert shown.code == 0, shown.words
 
