@@ -1,11 +1,12 @@
 """The rig's plans: addresses, names and what it decides to build; nothing is started."""
 
 import itertools
+from pathlib import Path
 
 import pytest
 import yaml
 
-from rig import paths, toolchain
+from rig import paths, plugin_home, toolchain
 from rig.control_plane import PROGRAMS
 from rig.errors import RigError
 from rig.node import config, pki
@@ -104,3 +105,25 @@ def test_a_stack_without_a_file_is_one_line_that_lists_the_stacks(tmp_path):
     (tmp_path / "Pulumi.dev.yaml").write_text("config: {}\n")
     with pytest.raises(RigError, match=r"no Pulumi.prod.yaml; there are dev"):
         _ = Platform("prod", tmp_path).settings
+
+
+def test_a_stack_that_is_meant_never_runs_on_a_stand_in_for_a_cloud(monkeypatch):
+    def refuse(name, pulumi):
+        raise RigError("no network")
+
+    monkeypatch.setattr(toolchain, "plugin", lambda name: None)
+    monkeypatch.setattr(toolchain, "_download", refuse)
+    programs = {"pulumi-resource-kubernetes": Path("/k"), "pulumi": Path("/p")}
+
+    assert set(plugin_home.for_stacks(programs, "none")) == {"kubernetes", "random"}
+    for cloud in plugin_home.CLOUDS:
+        assert cloud in plugin_home.for_rehearsals(Path("/k"))
+        with pytest.raises(RigError, match=f"pulumi plugin install resource {cloud} "):
+            plugin_home.for_stacks(programs, cloud)
+
+
+def test_the_plugin_of_a_cloud_is_used_where_it_is_installed(monkeypatch):
+    monkeypatch.setattr(toolchain, "plugin", lambda name: Path(f"/plugins/{name}"))
+    programs = {"pulumi-resource-kubernetes": Path("/k"), "pulumi": Path("/p")}
+
+    assert plugin_home.for_stacks(programs, "aws")["aws"] == Path("/plugins/aws")
