@@ -7,8 +7,7 @@ import pytest
 from gate_plans import AWS, CONFIG, GCP, KUBERNETES, Made, Planned
 
 from infra.gate import judge
-
-RULES = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
+from infra.gate.dangers import DANGERS, Danger
 
 
 @dataclass(frozen=True)
@@ -316,6 +315,25 @@ def test_a_harmless_edit_passes(edit: Callable[[Planned], str]):
     plan = Planned(*AWS, *KUBERNETES)
     edit(plan)
     assert judge(plan.json(), {**CONFIG, "budget": {}}).reasons == ()
+
+
+PAIRS = [
+    (True, False),
+    (False, True),
+    (14, 7),
+    (14, 0),
+    *((word, "other") for word in ("Enabled", "enforced", "IMMUTABLE", "ENCRYPTED_ONLY")),
+]
+
+
+@pytest.mark.parametrize(
+    "danger", [pytest.param(d, id=f"{t} {d.path}") for t, found in DANGERS.items() for d in found]
+)
+def test_every_danger_lies_in_one_direction(danger: Danger):
+    bad = [(old, new) for old, new in PAIRS if danger.test(old, new)]
+    assert bad
+    assert not any(danger.test(new, old) for old, new in bad)
+    assert not any(danger.test(value, value) for pair in PAIRS for value in pair)
 
 
 def test_whatever_is_locked_in_the_state_is_precious():

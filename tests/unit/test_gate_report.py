@@ -89,6 +89,12 @@ def test_a_code_span_holds_all_of_it_in_one_cell(attack: str):
     assert cells[1].content == "end"
 
 
+def test_no_backslash_stands_in_front_of_an_escaped_pipe():
+    """GitHub's own renderer would take the two backslashes for one, and end the cell."""
+    assert code("a\\|b") == "`a/\\|b`"
+    assert code("a\\\\|b|") == "`a/\\|b\\|`"
+
+
 def test_an_empty_word_is_no_open_code_span():
     assert code("") == "(empty)"
     assert code("\u200b\n") == "(empty)"
