@@ -1,7 +1,7 @@
 """What every stand-in plugin shares: Pulumi's provider protocol, checks, diffs and serving.
 
-A stand-in declares its resources as `Resource` subclasses and calls `serve`. It keeps nothing: what
-a resource is lives in the engine's state, where secrets are encrypted. It never logs a value.
+A stand-in whose resources live in the engine's state alone declares them as `Resource` subclasses
+and calls `serve`; what needs a memory of its own is in `rig.plugins.cloud`. None logs a value.
 """
 
 import json
@@ -87,6 +87,14 @@ class Failure:
     reason: str
 
 
+def unknown_name(name: str, owner: str, known: Iterable[str], path: str = "") -> Failure:
+    """The refusal of a property that does not exist, with the one that was probably meant."""
+    known = list(known)
+    close = get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
+    return Failure(path or name, f"is not a property of {owner}; {hint}")
+
+
 class Resource(ABC):
     """One type of resource: what it takes, what it gives, and what a change means."""
 
@@ -132,20 +140,15 @@ class Resource(ABC):
         return failures or list(self.validate(plain(self.complete(given))))
 
     def _unknown_name(self, name: str) -> Failure:
-        known = get_close_matches(name, self.inputs, n=1, cutoff=0.5)
-        hint = f"did you mean {known[0]!r}?" if known else f"known are {', '.join(self.inputs)}"
-        return Failure(name, f"is not a property of {self.token}; {hint}")
+        return unknown_name(name, self.token, self.inputs)
 
 
-class StandIn(provider_pb2_grpc.ResourceProviderServicer):
-    """A provider of some resources, as the engine drives it."""
+class Plugin(provider_pb2_grpc.ResourceProviderServicer):
+    """What the engine asks of any plugin, whatever its resources are."""
 
-    def __init__(self, name: str, version: str, resources: Iterable[Resource]) -> None:
+    def __init__(self, name: str, version: str) -> None:
         self._name = name
         self._version = version
-        self._resources = {resource.token: resource for resource in resources}
-
-    # -- the plugin itself ------------------------------------------------------------------------
 
     def Handshake(self, request: Any, context: Any) -> provider_pb2.ProviderHandshakeResponse:
         """Agrees on the protocol: secrets arrive marked and leave marked."""
@@ -165,12 +168,11 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
     def GetSchema(self, request: Any, context: Any) -> provider_pb2.GetSchemaResponse:
         """The part of the package's schema that is here."""
         del request, context
-        resources = {token: _schema(resource) for token, resource in self._resources.items()}
-        schema = {"name": self._name, "version": self._version, "resources": resources}
+        schema = {"name": self._name, "version": self._version, "resources": self._schemas()}
         return provider_pb2.GetSchemaResponse(schema=json.dumps(schema))
 
     def CheckConfig(self, request: Any, context: Any) -> provider_pb2.CheckResponse:
-        """Takes any configuration: a stand-in reaches nothing that would need it."""
+        """Takes any configuration: most stand-ins reach nothing that would need it."""
         del context
         return provider_pb2.CheckResponse(inputs=request.news)
 
@@ -189,16 +191,31 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
         del request, context
         return Empty()
 
-    # -- its resources ----------------------------------------------------------------------------
+    def _schemas(self) -> dict[str, Any]:
+        return {}
+
+    def _install(self) -> str:
+        return f"pulumi plugin install resource {self._name} {self._version}"
+
+
+class StandIn(Plugin):
+    """A provider of some resources that live in the engine's state alone."""
+
+    def __init__(self, name: str, version: str, resources: Iterable[Resource]) -> None:
+        super().__init__(name, version)
+        self._resources = {resource.token: resource for resource in resources}
+
+    def _schemas(self) -> dict[str, Any]:
+        return {token: _schema(resource) for token, resource in self._resources.items()}
 
     def Check(self, request: Any, context: Any) -> provider_pb2.CheckResponse:
         """Refuses wrong inputs before anything is done; right ones pass unchanged."""
         del context
-        resource = self._resources.get(_token(request))
+        resource = self._resources.get(token_of(request))
         failures = (
             resource.check(from_struct(request.news))
             if resource
-            else [Failure("", self._no_such(_token(request)))]
+            else [Failure("", self._no_such(token_of(request)))]
         )
         return provider_pb2.CheckResponse(
             inputs=request.news,
@@ -222,7 +239,7 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
             hasDetailedDiff=True,
             detailedDiff={
                 name: Difference(
-                    kind=_difference(olds[name], news[name], name in replaces), inputDiff=True
+                    kind=difference(olds[name], news[name], name in replaces), inputDiff=True
                 )
                 for name in changed
             },
@@ -246,7 +263,7 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
         """Refreshes to what the state says, its only record; so there is nothing to import."""
         resource = self._resource(request, context)
         if not request.properties.fields:
-            _abort(
+            abort(
                 context,
                 grpc.StatusCode.UNIMPLEMENTED,
                 f"importing {resource.token} is not supported by this stand-in; "
@@ -259,7 +276,7 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
     def Update(self, request: Any, context: Any) -> NoReturn:
         """Never asked for: every change replaces."""
         token = self._resource(request, context).token
-        _abort(context, grpc.StatusCode.UNIMPLEMENTED, f"{token} cannot be updated in place")
+        abort(context, grpc.StatusCode.UNIMPLEMENTED, f"{token} cannot be updated in place")
 
     def Delete(self, request: Any, context: Any) -> Empty:
         """Forgets; the engine drops the state."""
@@ -267,9 +284,9 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
         return Empty()
 
     def _resource(self, request: Any, context: Any) -> Resource:
-        token = _token(request)
+        token = token_of(request)
         if token not in self._resources:
-            _abort(context, grpc.StatusCode.UNIMPLEMENTED, self._no_such(token))
+            abort(context, grpc.StatusCode.UNIMPLEMENTED, self._no_such(token))
         return self._resources[token]
 
     def _no_such(self, token: str) -> str:
@@ -278,14 +295,11 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
             f"{', '.join(sorted(self._resources))}; install the real plugin: {self._install()}"
         )
 
-    def _install(self) -> str:
-        return f"pulumi plugin install resource {self._name} {self._version}"
 
-
-def serve(provider: StandIn) -> None:
+def serve(provider: Plugin) -> None:
     """Serves the engine that started this process, and ends when that engine is gone."""
     unlimited = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-    server = grpc.server(ThreadPoolExecutor(max_workers=4), options=unlimited)
+    server = grpc.server(ThreadPoolExecutor(max_workers=16), options=unlimited)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
     engine = os.getppid()
     port = server.add_insecure_port("127.0.0.1:0")
@@ -299,11 +313,13 @@ def serve(provider: StandIn) -> None:
         pass
 
 
-def _token(request: Any) -> str:
+def token_of(request: Any) -> str:
+    """The type of the resource that a request is about."""
     return request.type or request.urn.split("::")[2].rsplit("$", 1)[-1]
 
 
-def _abort(context: Any, code: grpc.StatusCode, message: str) -> NoReturn:
+def abort(context: Any, code: grpc.StatusCode, message: str) -> NoReturn:
+    """Ends a call with a message for the user."""
     context.abort(code, message)
     raise AssertionError("abort raises")
 
@@ -312,7 +328,8 @@ def _differs(old: Value, new: Value) -> bool:
     return is_unknown(new) or plain(old) != plain(new)
 
 
-def _difference(old: Value, new: Value, replaces: bool) -> Any:
+def difference(old: Value, new: Value, replaces: bool) -> Any:
+    """What the engine calls a change from one value to another."""
     if old is None:
         return Difference.ADD_REPLACE if replaces else Difference.ADD
     if new is None:

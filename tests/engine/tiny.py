@@ -13,10 +13,10 @@ import pulumi_random as random
 
 config = pulumi.Config()
 password = random.RandomPassword("db", length=config.require_int("length"), special=False)
-salt = random.RandomBytes("salt", length=16, keepers={"of": password.result})
+salt = random.RandomPassword("salt", length=32, special=False, keepers={"of": password.result})
 pulumi.export("length", password.length)
 pulumi.export("password", password.result)
-pulumi.export("salt", salt.hex)
+pulumi.export("salt", salt.result)
 """
 # The odd spacing would not survive a file that the engine writes.
 CONFIG = "# tiny\nconfig:\n    tiny:length:   16   # characters\n"

@@ -20,12 +20,12 @@ from pulumi.runtime.proto import provider_pb2 as wire
 from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderStub
 
 from rig.plugins.base import Resource
-from rig.plugins.random.provider import VERSION, RandomBytes, RandomPassword
+from rig.plugins.random.provider import VERSION, RandomId, RandomPassword
 from rig.plugins.values import UNKNOWN, Secret, Values, from_struct, plain, to_struct
 from rig.stack import STAND_INS
 
 PASSWORD = "random:index/randomPassword:RandomPassword"
-BYTES = "random:index/randomBytes:RandomBytes"
+ID = "random:index/randomId:RandomId"
 LAUNCHER = STAND_INS["random"] / "pulumi-resource-random"
 
 
@@ -81,7 +81,7 @@ def test_its_version_is_that_of_the_sdk_in_use():
     ("sdk", "arguments", "ours"),
     [
         (pulumi_random.RandomPassword, pulumi_random.RandomPasswordArgs, RandomPassword),
-        (pulumi_random.RandomBytes, pulumi_random.RandomBytesArgs, RandomBytes),
+        (pulumi_random.RandomId, pulumi_random.RandomIdArgs, RandomId),
     ],
 )
 def test_its_properties_are_those_of_the_sdk(sdk: Any, arguments: Any, ours: type[Resource]):
@@ -142,19 +142,28 @@ def test_the_required_characters_are_not_always_first(plugin: Plugin):
     assert len(first) > 10
 
 
-def test_bytes_are_the_same_in_base64_and_hex(plugin: Plugin):
-    made = plugin.create({"length": 32}, BYTES)
-    assert base64.b64decode(made["base64"].value) == bytes.fromhex(made["hex"].value)
-    assert len(bytes.fromhex(made["hex"].value)) == 32
+def test_an_id_is_the_same_in_every_form(plugin: Plugin):
+    request = wire.CreateRequest(type=ID, properties=to_struct({"byteLength": 5, "prefix": "p-"}))
+    response = plugin.stub.Create(request)
+    made = from_struct(response.properties)
+    drawn = bytes.fromhex(made["hex"].removeprefix("p-"))
+    assert len(drawn) == 5
+    assert base64.b64decode(made["b64Std"].removeprefix("p-")) == drawn
+    assert base64.urlsafe_b64decode(response.id + "=") == drawn
+    assert made["b64Url"] == f"p-{response.id}"
+    assert made["dec"] == f"p-{int.from_bytes(drawn)}"
 
 
-def test_what_is_random_is_secret_and_never_the_id(plugin: Plugin):
-    for token, outputs in ((PASSWORD, {"result"}), (BYTES, {"base64", "hex"})):
-        request = wire.CreateRequest(type=token, properties=to_struct({"length": 20}))
-        response = plugin.stub.Create(request)
-        state = from_struct(response.properties)
-        assert {name for name, value in state.items() if isinstance(value, Secret)} == outputs
-        assert response.id == "none"
+def test_an_id_of_no_bytes_is_refused(plugin: Plugin):
+    assert plugin.check({"byteLength": 0}, ID) == ["byteLength must be at least 1, not 0"]
+
+
+def test_a_password_is_secret_and_never_the_id(plugin: Plugin):
+    request = wire.CreateRequest(type=PASSWORD, properties=to_struct({"length": 20}))
+    response = plugin.stub.Create(request)
+    state = from_struct(response.properties)
+    assert {name for name, value in state.items() if isinstance(value, Secret)} == {"result"}
+    assert response.id == "none"
 
 
 def test_a_secret_input_stays_secret_in_the_state(plugin: Plugin):

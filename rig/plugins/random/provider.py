@@ -1,4 +1,4 @@
-"""The resources of the `random` package whose values are secret, as pulumi-random makes them."""
+"""The resources of the `random` package that a stack uses, as pulumi-random makes them."""
 
 import base64
 import secrets
@@ -85,36 +85,48 @@ class RandomPassword(Resource):
         return _ID, {"result": "".join(drawn)}
 
 
-class RandomBytes(Resource):
-    """Random bytes, as base64 and as hexadecimal text."""
+class RandomId(Resource):
+    """Random bytes that name something: not secret, and so the resource's id as well."""
 
-    token: ClassVar[str] = "random:index/randomBytes:RandomBytes"  # noqa: S105 (a type)
-    inputs: ClassVar[Mapping[str, Property]] = {"keepers": _KEEPERS, "length": _LENGTH}
-    outputs: ClassVar[Mapping[str, Property]] = {"base64": _SECRET, "hex": _SECRET}
+    token: ClassVar[str] = "random:index/randomId:RandomId"  # noqa: S105 (a type)
+    inputs: ClassVar[Mapping[str, Property]] = {
+        "byteLength": _LENGTH,
+        "keepers": _KEEPERS,
+        "prefix": Property(kind=Kind.STRING),
+    }
+    outputs: ClassVar[Mapping[str, Property]] = dict.fromkeys(
+        ("b64Std", "b64Url", "dec", "hex"), Property(kind=Kind.STRING)
+    )
 
     def validate(self, inputs: Values) -> Iterable[Failure]:
         """At least one byte."""
-        return _length_failures(inputs["length"], {})
+        return _length_failures(inputs["byteLength"], {}, "byteLength")
 
     def create(self, inputs: Values) -> tuple[str, Values]:
-        """Draws the bytes."""
-        drawn = secrets.token_bytes(inputs["length"])
-        return _ID, {"base64": base64.b64encode(drawn).decode(), "hex": drawn.hex()}
+        """Draws the bytes; every form but the id carries the prefix."""
+        drawn, prefix = secrets.token_bytes(inputs["byteLength"]), inputs["prefix"] or ""
+        identifier = base64.urlsafe_b64encode(drawn).decode().rstrip("=")
+        return identifier, {
+            "b64Std": prefix + base64.b64encode(drawn).decode(),
+            "b64Url": prefix + identifier,
+            "dec": f"{prefix}{int.from_bytes(drawn)}",
+            "hex": prefix + drawn.hex(),
+        }
 
 
 def provider() -> StandIn:
     """The stand-in with all its resources."""
-    return StandIn("random", VERSION, [RandomPassword(), RandomBytes()])
+    return StandIn("random", VERSION, [RandomPassword(), RandomId()])
 
 
 def _draw(characters: str, count: int) -> list[str]:
     return [secrets.choice(characters) for _ in range(count)]
 
 
-def _length_failures(length: object, minimums: Values) -> Iterator[Failure]:
+def _length_failures(length: object, minimums: Values, name: str = "length") -> Iterator[Failure]:
     if not isinstance(length, int):
         return
     if length < 1:
-        yield Failure("length", f"must be at least 1, not {length}")
+        yield Failure(name, f"must be at least 1, not {length}")
     elif UNKNOWN not in minimums.values() and length < (least := sum(minimums.values())):
         yield Failure("length", f"must be at least {' + '.join(minimums)} = {least}, not {length}")
