@@ -272,9 +272,9 @@ BY_USE: Final[Mapping[str, Price]] = {
 """Nothing while idle, so no part of the floor; reports name them."""
 
 ONPREM_GPU_HOUR: Final = Price(
-    usd=0.80,
-    source="assumed: $200,000 for eight A100 over four years, and 0.6 kW each at $0.15",
+    usd=0.35,
+    source="assumed: $80,000 for eight GPUs over four years, and 0.4 kW each at $0.15",
     date="2026-11",
     verified=False,
 )
-"""What an hour of a GPU of the company's own costs when the settings do not say."""
+"""What an hour of a GPU of the company's own costs when the settings do not say; like theirs."""

@@ -87,7 +87,10 @@ def _monthly(what: str, price: Price, count: float = 1) -> Line:
 def _rds(inputs: Mapping[str, Any]) -> Line:
     size = _float(get(inputs, "allocatedStorage"))
     standby = get(inputs, "multiAz") is True
-    return _database(get(inputs, "instanceClass"), size, standby, catalog.RDS_GP3_GB)
+    line = _database(get(inputs, "instanceClass"), size, standby, catalog.RDS_GP3_GB)
+    if get(inputs, "manageMasterUserPassword") is True:
+        return _with_secret(line)
+    return line
 
 
 def _cloud_sql(inputs: Mapping[str, Any]) -> Line:
@@ -106,10 +109,19 @@ def _database(machine: Any, size: float | None, standby: bool, disk: Price) -> L
     return Line(what, usd, (price, disk))
 
 
-def _vpn(_: Mapping[str, Any]) -> Line:
+def _vpn(inputs: Mapping[str, Any]) -> Line:
     usd = (catalog.AWS_VPN.usd + 2 * catalog.AWS_IPV4.usd) * HOURS_PER_MONTH
     what = "VPN connection and its two public addresses"
-    return Line(what, usd, (catalog.AWS_VPN, catalog.AWS_IPV4))
+    line = Line(what, usd, (catalog.AWS_VPN, catalog.AWS_IPV4))
+    if get(inputs, "presharedKeyStorage") == "SecretsManager":
+        return _with_secret(line)
+    return line
+
+
+def _with_secret(line: Line) -> Line:
+    """Of a thing that makes itself a secret, which is no resource of the plan."""
+    secret = catalog.AWS_SECRET
+    return Line(f"{line.what}, with a secret", line.usd + secret.usd, (*line.prices, secret))
 
 
 def _endpoint(inputs: Mapping[str, Any]) -> Line:

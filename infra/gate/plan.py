@@ -17,7 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 ROOT = "pulumi:pulumi:Stack"
-PROTECTED = re.compile(r"marked for protection|because it is protected|preview failed")
+PROTECTED = re.compile(r"marked for protection|because it is protected")
+SUMMARY = "error: preview failed"
+"""What the engine says last, whatever it was."""
 URN_PARTS = 4
 
 
@@ -194,7 +196,8 @@ class Plan:
 
     @property
     def _complaints(self) -> Sequence[Diagnostic]:
-        return [d for d in self.digest.diagnostics if d.severity == "error"]
+        said = [d for d in self.digest.diagnostics if d.severity == "error"]
+        return [d for d in said if d.message.strip() != SUMMARY] or said
 
     def component(self, resource: Resource) -> str:
         """The URN of the nearest component around a resource; of the stack when there is none."""

@@ -210,9 +210,7 @@ def _merged(lines: Sequence[costs.Line]) -> Mapping[str, float]:
 
 def _by_use(cloud: str) -> str:
     prices = [
-        f"{name.partition(':')[2].replace(' GB and', ': a GB and')} {money(price.usd)}"
-        if price.usd >= 0.01  # noqa: PLR2004 - a cent
-        else f"{name.partition(':')[2]} ${price.usd:g}"
+        f"{name.partition(':')[2]} ${price.usd:g}"
         for name, price in catalog.BY_USE.items()
         if name.startswith(f"{cloud}:")
     ]
@@ -274,7 +272,9 @@ def _onprem_text(found: Findings) -> str:
 
 
 def _sources(found: Findings) -> str:
-    used: list[Price] = [p for floor in found.floors for line in floor.lines for p in line.prices]
+    used: list[Price] = [
+        p for floor in found.floors for line in floor.lines if line.usd for p in line.prices
+    ]
     used += [pool.machine.on_demand for pool in found.ceiling.pools]
     used += [pool.machine.spot for pool in found.ceiling.pools if pool.spot and pool.machine.spot]
     if not used:

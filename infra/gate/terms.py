@@ -19,7 +19,9 @@ from infra.gate.plan import PlanError
 class Dumped(Protocol):
     """A settings model."""
 
-    def model_dump(self, *, mode: str, by_alias: bool) -> dict[str, Any]:
+    def model_dump(
+        self, *, mode: str, by_alias: bool, exclude_unset: bool = False
+    ) -> dict[str, Any]:
         """Its keys as people write them."""
         ...
 
@@ -105,7 +107,10 @@ def terms(
         return _checked(_own(config))
     if isinstance(settings, Mapping):
         return _checked(settings)
-    return _checked(settings.model_dump(mode="json", by_alias=True))
+    values = settings.model_dump(mode="json", by_alias=True)
+    # A default of the model is no price that anybody set: the report says whose it is.
+    said = settings.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return _checked({**values, "prices": said.get("prices") or {}})
 
 
 def read(path: Path) -> Terms:

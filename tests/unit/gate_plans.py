@@ -84,7 +84,11 @@ AWS = (
         "aws:Network network",
         "aws:ec2/vpnConnection:VpnConnection",
         "network-vpn",
-        {"staticRoutesOnly": False, "type": "ipsec.1"},
+        {
+            "staticRoutesOnly": False,
+            "type": "ipsec.1",
+            "presharedKeyStorage": "SecretsManager",
+        },
     ),
     Made(
         "aws:Database database",

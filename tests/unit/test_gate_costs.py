@@ -1,5 +1,6 @@
 """What a plan costs, by numbers that were worked out by hand."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from infra.catalog import Machine, Price
 from infra.gate import judge
 from infra.gate.costs import Burst, ceiling, cheapest, dearest, floors, onprem
 from infra.gate.plan import parse
-from infra.gate.terms import Terms
+from infra.gate.terms import Terms, read
+from infra.sections import Prices
 
 
 def idle(*made: Made) -> float:
@@ -32,9 +34,10 @@ def pool(usd: float, most: int, gpus: int = 1, spot: float | None = None) -> Bur
 
 
 def test_the_floor_of_the_stack_on_aws():
-    # Database 2 x (0.065 x 730 + 50 x 0.115) = 106.40; VPN (0.05 + 2 x 0.005) x 730 = 43.80;
-    # key 1.00. Bucket and registry cost by use; Kubernetes runs on machines paid elsewhere.
-    assert idle(*AWS, *KUBERNETES) == pytest.approx(106.40 + 43.80 + 1.00)
+    # Database 2 x (0.065 x 730 + 50 x 0.115) = 106.40 and the secret of its password 0.40; VPN
+    # (0.05 + 2 x 0.005) x 730 = 43.80 and the secret of its keys 0.40; key 1.00. Bucket and
+    # registry cost by use; Kubernetes runs on machines paid elsewhere.
+    assert idle(*AWS, *KUBERNETES) == pytest.approx(106.80 + 44.20 + 1.00)
 
 
 def test_the_floor_of_the_stack_on_google_cloud():
@@ -46,7 +49,7 @@ def test_the_floor_of_the_stack_on_google_cloud():
 def test_a_database_without_a_standby_costs_half():
     instance = named(AWS, ":Instance")
     single = Made("", instance.type, "x", {**instance.inputs, "multiAz": False})
-    assert idle(single) == pytest.approx(53.20)
+    assert idle(single) == pytest.approx(53.60)
 
 
 def test_before_and_after_a_change():
@@ -55,10 +58,10 @@ def test_before_and_after_a_change():
     plan.create(Made("aws:Network network", "aws:ec2/natGateway:NatGateway", "nat-a", {}))
     plan.delete("network-vpn")
     before, after = floors(parse(plan.json()))
-    assert before.usd == pytest.approx(151.20)
-    # 2 x (0.168 x 730 + 5.75) = 256.78; NAT 0.045 x 730 = 32.85; key 1.
-    assert after.usd == pytest.approx(256.78 + 32.85 + 1)
-    assert "$151.20 → **$290.63** a month (+$139.43)" in judge(plan.json(), CONFIG).markdown
+    assert before.usd == pytest.approx(152.00)
+    # 2 x (0.168 x 730 + 5.75) + 0.40 = 257.18; NAT 0.045 x 730 = 32.85; key 1.
+    assert after.usd == pytest.approx(257.18 + 32.85 + 1)
+    assert "$152.00 → **$291.03** a month (+$139.03)" in judge(plan.json(), CONFIG).markdown
 
 
 def test_what_has_no_price_is_named_and_not_taken_for_free():
@@ -151,10 +154,10 @@ def test_a_pool_without_a_price_is_refused_when_there_is_a_budget(
 
 def test_over_the_idle_budget():
     plan = Planned(*AWS).json()
-    assert judge(plan, {**CONFIG, "budget": {"idlePerMonth": 151.20}}).reasons == ()
-    (reason,) = judge(plan, {**CONFIG, "budget": {"idlePerMonth": 151.19}}).reasons
+    assert judge(plan, {**CONFIG, "budget": {"idlePerMonth": 152.00}}).reasons == ()
+    (reason,) = judge(plan, {**CONFIG, "budget": {"idlePerMonth": 151.99}}).reasons
     assert reason == (
-        "the idle floor, $151.20 a month, is above `spillway:budget.idlePerMonth`, $151.19"
+        "the idle floor, $152.00 a month, is above `spillway:budget.idlePerMonth`, $151.99"
     )
 
 
@@ -187,9 +190,9 @@ def test_on_prem_gpus_have_a_price_though_nobody_set_one():
     own = onprem(Terms.model_validate(CONFIG))
     assert (own.gpus, own.hourly, own.assumed) == (16, catalog.ONPREM_GPU_HOUR.usd, True)
     text = judge(Planned(*AWS).json(), CONFIG).markdown
-    assert "16 GPUs at $0.80 an hour each, a default (assumed:" in text
-    assert "$12.80 an hour, $9,344.00 a month" in text
-    assert "`vision` $3.20, `language` $6.40" in text
+    assert "16 GPUs at $0.35 an hour each, a default (assumed:" in text
+    assert "$5.60 an hour, $4,088.00 a month" in text
+    assert "`vision` $1.40, `language` $2.80" in text
 
 
 def test_the_price_of_on_prem_gpus_from_the_settings():
@@ -197,6 +200,15 @@ def test_the_price_of_on_prem_gpus_from_the_settings():
     assert onprem(Terms.model_validate(config)).tenants == {"vision": 6.0, "language": 12.0}
     text = judge(Planned(*AWS).json(), config).markdown
     assert "16 GPUs at $1.50 an hour each, from `spillway:prices.onpremGpuHour`" in text
+
+
+def test_a_default_of_the_settings_is_no_price_that_somebody_set(tmp_path: Path):
+    file = tmp_path / "Pulumi.prod.yaml"
+    file.write_text("config:\n  spillway:cloud: none\n")
+    assert onprem(read(file)).assumed
+    assert onprem(read(file)).hourly == Prices().onprem_gpu_hour
+    file.write_text("config:\n  spillway:prices: {onpremGpuHour: 0.35}\n")
+    assert not onprem(read(file)).assumed
 
 
 def test_the_report_says_which_prices_nobody_looked_up():

@@ -93,6 +93,20 @@ def test_an_engine_that_failed_is_no_verdict_but_a_report():
     assert "error: boom" in verdict.markdown
 
 
+def test_a_failure_of_another_kind_is_not_taken_for_a_lock():
+    plan = Planned(*AWS)
+    plan.diagnostics += [
+        {"message": "error: Preview failed: no such region\n", "severity": "error"},
+        {"message": "error: preview failed\n", "severity": "error"},
+    ]
+    verdict = judge(plan.json(), CONFIG)
+    assert verdict.exit_code == NOT_JUDGED
+    assert len(verdict.failures) == 1
+    assert "--ignore-protect" not in verdict.markdown
+    plan.diagnostics.pop(0)
+    assert judge(plan.json(), CONFIG).exit_code == NOT_JUDGED, "failed, and did not say why"
+
+
 def test_a_warning_is_no_failure():
     plan = Planned(*AWS)
     plan.diagnostics.append({"message": "warning: old\n", "severity": "warning"})
