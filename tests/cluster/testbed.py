@@ -190,13 +190,13 @@ class Testbed:
         words = ("service", name, "-n", namespace, "-o", "jsonpath={.spec.clusterIP}")
         return self.kubectl("get", *words)
 
-    def sql(self, query: str) -> list[list[str]]:
+    def sql(self, query: str, pod: str = "database-0") -> list[list[str]]:
         """Rows as PostgreSQL has them, asked inside its pod."""
         login = (
-            "PGPASSWORD=$POSTGRES_PASSWORD exec psql --no-psqlrc -h /var/run/postgresql "
+            "PGPASSWORD=$POSTGRES_PASSWORD exec psql --no-psqlrc -q -h /var/run/postgresql "
             "-U postgres -d mlflow -v ON_ERROR_STOP=1 -At -F'|'"
         )
-        rows = self.execute("database-0", "sh", "-c", login, given=query)
+        rows = self.execute(pod, "sh", "-c", login, given=query)
         return [row.split("|") for row in rows.splitlines()]
 
     def python(self, script: str, pod: str | None = None) -> str:
