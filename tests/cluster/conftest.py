@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from logging_client import Writer, writing
 from mlflow.tracking import MlflowClient
 from testbed import RIG, Testbed, machine_state, only_session
 
@@ -11,7 +12,7 @@ from rig import host
 from rig.node import machine
 
 HERE = Path(__file__).parent
-LAST = ("test_faults.py", "test_lifecycle.py")
+LAST = ("test_one_server_a_volume.py", "test_faults.py", "test_upgrade.py", "test_lifecycle.py")
 """They break what the others look at."""
 SECONDS = 420
 """A test that hangs; the first one includes the start of the rig."""
@@ -67,3 +68,9 @@ def client(bed: Testbed, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     return MlflowClient(tracking_uri=bed.url)
+
+
+@pytest.fixture
+def writer(bed: Testbed, client: MlflowClient, tmp_path: Path) -> Iterator[Writer]:
+    with writing(bed, client, tmp_path) as writer:
+        yield writer
