@@ -94,3 +94,16 @@ def test_destroy_leaves_no_namespace_no_volume_and_no_data(bed: Testbed):
     assert NAMESPACE not in bed.kubectl("get", "namespaces", "-o", "name")
     until(lambda: True if not bed.get("pv", "-A") else None, 60, "the end of the volumes")
     assert list(bed.layout.volumes.iterdir()) == []
+
+
+def test_up_after_destroy_makes_an_empty_platform_that_works(
+    bed: Testbed, client: MlflowClient, tmp_path: Path
+):
+    bed.up()
+
+    bed.whole()
+    assert [experiment.name for experiment in client.search_experiments()] == ["Default"]
+    run = client.create_run("0").info.run_id
+    client.log_text(run, "new\n", "new.txt")
+    assert Path(client.download_artifacts(run, "new.txt", str(tmp_path))).read_text() == "new\n"
+    assert bed.sql(f"select count(*) from runs where run_uuid = '{run}'") == [["1"]]
