@@ -9,13 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from infra.gate.markdown import block, code
+from infra.gate.markdown import block
 from infra.gate.plan import Plan, Resource
 from infra.gate.precious import PRECIOUS
 from infra.gate.terms import Terms
 from infra.gate.values import get
 
-DATA: Final = ("database", "bucket", "images", "network")
 KINDS: Final[Mapping[str, str]] = {
     "aws:rds/instance:Instance": "database",
     "gcp:sql/databaseInstance:DatabaseInstance": "database",
@@ -81,7 +80,9 @@ def _steps(plan: Plan, terms: Terms, old: str) -> Iterator[Step]:
         yield Step("Push the images to the new registry.", _image_commands(gone, old, new))
     yield Step("Stop what writes: MLflow is read by nobody from here on.", _stop(terms))
     if "database" in kinds:
-        yield Step("Move the databases, through a pod that reaches both.", _dump(gone, old, new))
+        yield Step(
+            "Move the databases, through a pod that reaches both.", _dump(gone, old, new, terms)
+        )
     if "bucket" in kinds:
         yield Step(
             "Copy the objects; the second run brings what came in meanwhile.",
@@ -92,9 +93,16 @@ def _steps(plan: Plan, terms: Terms, old: str) -> Iterator[Step]:
         [f"pulumi up --stack {stack} --exclude {shlex.quote(everything.format(old))}"],
     )
     yield Step(
-        "Later, in a change of its own: name the old resources under spillway:allow. One `up` "
-        "takes their locks off, the next deletes them.",
-        [f"make preview STACK={stack}", f"make up STACK={stack}", f"make up STACK={stack}"],
+        "Days later, when nobody misses anything: name the old resources under `spillway:allow`, "
+        f"and put `spillway:cloud: {old}` back into the file for this one command. It takes their "
+        "locks off, Pulumi's and the cloud's, and touches nothing else.",
+        [f"pulumi up --stack {stack} --target {shlex.quote(everything.format(old))}"],
+    )
+    yield Step(
+        f"With `spillway:cloud: {new}` again, delete what is old. A bucket with objects in it is "
+        "refused by its cloud: empty it with all versions first, or keep it as an archive and take "
+        "it out of the state (`pulumi state delete URN`).",
+        [f"make preview STACK={stack}", f"make up STACK={stack}"],
     )
 
 
@@ -139,7 +147,28 @@ def _stop(terms: Terms) -> list[str]:
     ]
 
 
-def _dump(gone: Sequence[Resource], old: str, new: str) -> list[str]:
+_POD: Final = (
+    "apiVersion: v1",
+    "kind: Pod",
+    "metadata:",
+    "  name: migrate",
+    "  labels:   # those of MLflow's servers, which alone may reach the databases",
+    "    app.kubernetes.io/name: mlflow",
+    "    app.kubernetes.io/instance: mlflow",
+    "    app.kubernetes.io/component: server",
+    "spec:",
+    "  securityContext:",
+    "    {runAsNonRoot: true, runAsUser: 999, seccompProfile: {type: RuntimeDefault}}",
+    "  containers:",
+    "    - name: postgres",
+    "      image: POSTGRES_IMAGE",
+    "      command: [sleep, infinity]",
+    "      securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}",
+)
+"""Within what the platform's namespace admits (the restricted pod security standard)."""
+
+
+def _dump(gone: Sequence[Resource], old: str, new: str, terms: Terms) -> list[str]:
     names = [
         str(found)
         for r in gone
@@ -147,37 +176,38 @@ def _dump(gone: Sequence[Resource], old: str, new: str) -> list[str]:
         if r.type in ("aws:rds/instance:Instance", "gcp:sql/database:Database")
         and (found := get(r.before, path))
     ]
-    password = {
-        "aws": "aws secretsmanager get-secret-value --secret-id {}_SECRET --query SecretString "
-        "--output text | jq --raw-output .password",
-        # Made by Pulumi, and kept in its state alone.
-        "gcp": "pulumi stack export --show-secrets | jq --raw-output "
-        '\'.deployment.resources[] | select(.urn | endswith("::{}_NAME-password"))'
-        " | .outputs.result'",
-    }
+    kubectl = f"kubectl --namespace {shlex.quote(terms.namespace)}"
     # The password goes through the pipe: neither a process list nor the pod's spec shows it.
     ask = "read -r PGPASSWORD; export PGPASSWORD PGSSLMODE=require;"
-    lines = [
-        "kubectl run migrate --image=POSTGRES_IMAGE --labels=LABELS_OF_MLFLOWS_PODS "
-        "--command -- sleep infinity",
-    ]
+    lines = [f"{kubectl} apply --filename - <<'POD'", *_POD, "POD"]
     for name in names or ["DATABASE"]:
         file, base = shlex.quote(f"/tmp/{name}.dump"), shlex.quote(name)  # noqa: S108 - in a pod
         dump = f"{ask} pg_dump --host=OLD_HOST --username=OLD_USER --format=custom --no-owner"
         load = f"{ask} pg_restore --host=NEW_HOST --username=NEW_USER --no-owner --exit-on-error"
         lines += [
-            f"{_password(password, old, 'OLD')} | kubectl exec --stdin migrate -- "
+            f"{_password(old, 'OLD')} | {kubectl} exec --stdin migrate -- "
             f"sh -c {shlex.quote(f'{dump} --file={file} {base}')}",
-            f"{_password(password, new, 'NEW')} | kubectl exec --stdin migrate -- "
+            f"{_password(new, 'NEW')} | {kubectl} exec --stdin migrate -- "
             f"sh -c {shlex.quote(f'{load} --single-transaction --dbname={base} {file}')}",
         ]
-    return [*lines, "kubectl delete pod migrate"]
+    return [*lines, f"{kubectl} delete pod migrate"]
 
 
-def _password(commands: Mapping[str, str], cloud: str, which: str) -> str:
+_PASSWORDS: Final[Mapping[str, str]] = {
+    "aws": "aws secretsmanager get-secret-value --secret-id {}_SECRET --query SecretString "
+    "--output text | jq --raw-output .password",
+    # Made by Pulumi, and kept in its state alone.
+    "gcp": "pulumi stack export --show-secrets | jq --raw-output "
+    '\'.deployment.resources[] | select(.urn | test("spillway:gcp:Database.*-password$"))'
+    " | .outputs.result.plaintext | fromjson'",
+    "none": "printf '%s\\n' \"${}_PASSWORD\"",
+}
+"""How to print the password of a cloud's database."""
+
+
+def _password(cloud: str, which: str) -> str:
     """By replace, because jq has braces of its own."""
-    own = commands.get(cloud, "printf '%s\\n' \"${}_PASSWORD\"")
-    return own.replace("{}", which)
+    return _PASSWORDS.get(cloud, _PASSWORDS["none"]).replace("{}", which)
 
 
 def _copy(gone: Sequence[Resource], old: str, new: str) -> list[str]:
@@ -205,8 +235,3 @@ def _name(resource: Resource) -> str:
         for key in ("bucket", "repositoryId", "name")
     ]
     return next((str(v) for v in found if v), "")
-
-
-def names(resources: Sequence[Resource]) -> str:
-    """Names for a sentence."""
-    return ", ".join(code(r.name) for r in resources)

@@ -20,7 +20,7 @@ import pulumi_random as random
 class Database(pulumi.ComponentResource):
     def __init__(self, name, cloud, length, opts):
         super().__init__(f"spillway:{cloud}:Database", name, None, opts)
-        locked = pulumi.ResourceOptions(parent=self, protect=True)
+        locked = pulumi.ResourceOptions(parent=self, protect=config.get_bool("locked") is not False)
         for part in ("password", "salt"):
             made = random.RandomPassword(f"{name}-{part}", length=length, opts=locked)
         self.url = made.result
@@ -117,10 +117,18 @@ def test_the_steps_of_a_migration_work_in_their_order(stack: Stack):
     up(stack, extra=[*QUICK, "--exclude", clouds.format("aws")])
     assert owners(stack) == {"aws", "gcp"}
 
+    with pytest.raises(StackError):
+        up(stack, extra=QUICK)  # what is old is locked still
+    stack.config.write_text(config(locked=False))
+    up(stack, extra=[*QUICK, "--target", clouds.format("aws")])
+    stack.config.write_text(config("gcp"))
     rest = plan(stack)
     changes = {step["op"] for step in rest["steps"]}
     assert changes == {"same", "delete"}, "only what is old is left to do"
-    assert all("database" in r or "salt" in r for r in judge(rest).reasons)
+    assert {step["urn"].split("::")[2].split(":")[1] for step in rest["steps"]} >= {"aws"}
+    assert len(judge(rest).reasons) == 2, "the old password and salt, and nothing new"
+    up(stack, extra=QUICK)
+    assert owners(stack) == {"gcp"}
 
 
 def test_a_saved_plan_allows_nothing_else(stack: Stack):
