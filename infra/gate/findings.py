@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from infra.gate import costs
+from infra.gate.ceiling import Ceiling, ceiling
 from infra.gate.dangers import dangers
 from infra.gate.exposure import Exposure, Unjudged, exposures, unjudged
+from infra.gate.floor import Floor, floors
 from infra.gate.markdown import code, money
 from infra.gate.plan import Plan, Resource
 from infra.gate.precious import Finding, losses
@@ -41,14 +42,14 @@ class Findings:
         return tuple(unjudged(self.plan))
 
     @cached_property
-    def floors(self) -> tuple[costs.Floor, costs.Floor]:
+    def floors(self) -> tuple[Floor, Floor]:
         """What stands there all month, before and after."""
-        return costs.floors(self.plan)
+        return floors(self.plan)
 
     @cached_property
-    def ceiling(self) -> costs.Ceiling:
+    def ceiling(self) -> Ceiling:
         """The most in an hour."""
-        return costs.ceiling(self.terms)
+        return ceiling(self.terms)
 
     @property
     def allowed(self) -> frozenset[str]:

@@ -9,7 +9,8 @@ from gate_plans import AWS, CONFIG, GCP, KUBERNETES, Made, Planned
 from infra import catalog
 from infra.catalog import Machine, Price
 from infra.gate import judge
-from infra.gate.costs import Burst, ceiling, cheapest, dearest, floors, onprem
+from infra.gate.ceiling import Burst, ceiling, cheapest, dearest, onprem
+from infra.gate.floor import floors
 from infra.gate.plan import parse
 from infra.gate.terms import Terms, read
 from infra.sections import Prices

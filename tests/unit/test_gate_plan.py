@@ -13,8 +13,8 @@ from gate_plans import AWS, CONFIG, GCP, KUBERNETES, RECORDED, Planned
 
 from infra.gate import PlanError, judge
 from infra.gate.__main__ import main
-from infra.gate.costs import _BY_USE, _FREE, _RATES  # pyright: ignore[reportPrivateUsage]
 from infra.gate.dangers import DANGERS, GUARDS
+from infra.gate.floor import _BY_USE, _FREE, _RATES  # pyright: ignore[reportPrivateUsage]
 from infra.gate.plan import Change, parse
 from infra.gate.precious import PRECIOUS
 from infra.gate.values import MISSING, at

@@ -1,22 +1,17 @@
-"""What a plan costs: the floor while nothing runs, and the ceiling when everything bursts.
+"""What a plan costs a month while nobody works: the sum over its resources.
 
-The floor is added up over the resources of the plan, the ceiling follows from the settings. What
-has no price is named, never counted as nothing in silence.
+What has no price is named, never counted as nothing in silence.
 """
 
-import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 from infra import catalog
-from infra.catalog import HOURS_PER_MONTH, Absent, CloudName, Machine, Price
+from infra.catalog import HOURS_PER_MONTH, Price
 from infra.gate.plan import Change, Plan, State
-from infra.gate.terms import Terms
 from infra.gate.values import get
-
-# -- the floor -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -195,131 +190,3 @@ _FREE: Final = re.compile(
 
 def _float(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-# -- the ceiling -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Burst:
-    """A pool in the cloud with the machine it starts."""
-
-    name: str
-    machine: Machine
-    most: int
-    """Machines at a time."""
-    spot: bool
-
-    @property
-    def hourly(self) -> float:
-        """A machine at its dearest: spot prices rise, never above on-demand."""
-        return self.machine.on_demand.usd
-
-    @property
-    def expected(self) -> float:
-        """A machine as it is meant to run."""
-        cheaper = self.machine.spot if self.spot else None
-        return (cheaper or self.machine.on_demand).usd
-
-
-@dataclass(frozen=True)
-class Ceiling:
-    """The most that can be spent in an hour."""
-
-    pools: Sequence[Burst]
-    missing: Sequence[str]
-    """Pools that cannot be priced, and why."""
-    tenants: Mapping[str, float]
-    """By tenant, the dearest way to use up its quota."""
-    expected: Mapping[str, float]
-    """By tenant, the cheapest way, at spot prices where the pool is spot."""
-
-    @property
-    def capacity(self) -> float:
-        """All machines of all pools."""
-        return sum(pool.hourly * pool.most for pool in self.pools)
-
-    @property
-    def usd(self) -> float:
-        """Of the stack: what the tenants may use, but no more than the pools can start."""
-        return min(sum(self.tenants.values()), self.capacity)
-
-
-def ceiling(terms: Terms) -> Ceiling:
-    """What tenants can spend by the hour in the cloud that the settings choose."""
-    pools: list[Burst] = []
-    missing: list[str] = []
-    for name, pool in terms.cluster.pools.items():
-        if pool.tier != "burst" or terms.cloud not in catalog.CLOUDS:
-            continue
-        machine = _machine(pool.accelerator, pool.gpus_per_node, terms.cloud)
-        if isinstance(machine, Absent):
-            missing.append(f"{name}: {machine.reason}")
-        else:
-            pools.append(Burst(name, machine, pool.max_nodes or 0, bool(pool.spot)))
-    quotas = {name: tenant.quota.gpu.burst for name, tenant in terms.tenants.items()}
-    return Ceiling(
-        pools,
-        missing,
-        {name: dearest(pools, gpus) for name, gpus in quotas.items()},
-        {name: cheapest(pools, gpus) for name, gpus in quotas.items()},
-    )
-
-
-def dearest(pools: Sequence[Burst], gpus: int) -> float:
-    """Every GPU on a machine of its own, the dearest machines first, as many as the pools have."""
-    usd = 0.0
-    for pool in sorted(pools, key=lambda p: p.hourly, reverse=True):
-        machines = min(gpus, pool.most)
-        usd, gpus = usd + machines * pool.hourly, gpus - machines
-    return usd
-
-
-def cheapest(pools: Sequence[Burst], gpus: int) -> float:
-    """Machines filled up, the cheapest by GPU first."""
-    usd = 0.0
-    for pool in sorted(pools, key=lambda p: p.expected / p.machine.gpus):
-        machines = min(math.ceil(gpus / pool.machine.gpus), pool.most)
-        usd, gpus = usd + machines * pool.expected, max(0, gpus - machines * pool.machine.gpus)
-    return usd
-
-
-def _machine(accelerator: str, gpus: int, cloud: str) -> Machine | Absent:
-    entry = catalog.ACCELERATORS.get(accelerator)
-    if entry is None:
-        return Absent(reason=f"{accelerator} is not in the catalog")
-    machines = entry.machines(cast("CloudName", cloud))
-    if isinstance(machines, Absent):
-        return machines
-    found = next((m for m in machines if m.gpus == gpus), None)
-    sizes = ", ".join(str(m.gpus) for m in machines)
-    return found or Absent(reason=f"{cloud} sells {accelerator} by {sizes}, not by {gpus}")
-
-
-# -- on-prem ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Onprem:
-    """The company's own GPUs."""
-
-    gpus: int
-    hourly: float
-    """One GPU."""
-    assumed: bool
-    """Whether the price is the catalog's, because the settings say nothing."""
-    tenants: Mapping[str, float]
-    """By tenant, its whole quota by the hour."""
-
-
-def onprem(terms: Terms) -> Onprem:
-    """What the company's own GPUs cost, so that nobody takes them for free."""
-    own = terms.prices.onprem_gpu_hour
-    hourly = catalog.ONPREM_GPU_HOUR.usd if own is None else own
-    gpus = sum(
-        len(pool.nodes) * pool.gpus_per_node
-        for pool in terms.cluster.pools.values()
-        if pool.tier == "onprem"
-    )
-    quotas = {name: t.quota.gpu.onprem * hourly for name, t in terms.tenants.items()}
-    return Onprem(gpus, hourly, own is None, quotas)
