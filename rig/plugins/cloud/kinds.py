@@ -105,7 +105,7 @@ class Kind:
     called: str
     """In messages."""
     identify: Callable[[Values, Mapping[str, str]], str]
-    """Its id, from complete inputs."""
+    """Its id, from complete inputs; `{n}` in it becomes the first number that is free."""
     name: str | None = None
     """The input that the provider makes up where the program gives none."""
     instead: Sequence[str] = ()

@@ -1,6 +1,7 @@
 """A stand-in for a cloud's plugin: what the engine asks, answered from the world and its rules."""
 
 import functools
+import itertools
 import json
 import os
 import random
@@ -197,14 +198,14 @@ class Cloud(Plugin):
         del context
         kind, described = self._kind(request)
         inputs = from_struct(request.properties)
-        asked = Given(plain(given(inputs)), self._place_of(given(inputs)))
+        asked = Given(plain(given(inputs)), self.place_of(plain(given(inputs))))
         with self.world.changing():
             self._refuse_wrong_place(kind, asked, request.urn)
             if request.preview:
                 outputs = self._foreseen(described, inputs)
                 self._foresee(kind, asked, outputs, request.urn)
                 return provider_pb2.CreateResponse(id="", properties=to_struct(outputs))
-            name = kind.identify(asked.values, asked.place)
+            name = self._numbered(kind.type, kind.identify(asked.values, asked.place))
             made = Made(asked.values, asked.place, name, self.world, now())
             outputs = self._outputs(kind, described, made, inputs)
             self._refuse_taken(kind, made, outputs)
@@ -242,7 +243,7 @@ class Cloud(Plugin):
         del context
         kind, described = self._kind(request)
         state, inputs = from_struct(request.olds), from_struct(request.news)
-        asked = Given(plain(given(inputs)), self._place_of(given(inputs)))
+        asked = Given(plain(given(inputs)), self.place_of(plain(given(inputs))))
         with self.world.changing():
             entry = self._existing(kind, request.id)
             old = Given(plain(revealed(entry.inputs, state)), entry.place)
@@ -278,8 +279,11 @@ class Cloud(Plugin):
                 entry.created,
             )
             left = list(kind.leaving(made)) if kind.leaving else []
-            if left == [entry]:
-                return Empty()  # it stays, and only the engine forgets it
+            match made.get("deletionPolicy"):
+                case "PREVENT":
+                    raise Refused(f"{self._called(entry)}: its deletionPolicy is PREVENT")
+                case "ABANDON":
+                    return Empty()  # it stays, and only the engine forgets it
             if users := self.world.users(entry, blocking=True):
                 named = ", ".join(sorted(self._called(user) for user in users))
                 raise Refused(f"{self._called(entry)} is in use by {named}: delete that first")
@@ -348,9 +352,9 @@ class Cloud(Plugin):
         del kind
         return True
 
-    def _place_of(self, inputs: Values) -> Mapping[str, str]:
+    def place_of(self, inputs: Values) -> Mapping[str, str]:
         """The provider's, but for what the resource says of itself."""
-        own = {n: plain(inputs.get(n)) for n in self.place if isinstance(plain(inputs.get(n)), str)}
+        own = {name: inputs[name] for name in self.place if isinstance(inputs.get(name), str)}
         return {**self.place, **own}
 
     def _foreseen(self, described: Schema, inputs: Values) -> Values:
@@ -362,7 +366,14 @@ class Cloud(Plugin):
         }
         outputs = {n: v for n, v in outputs.items() if n in described.computed}
         common = self.common(described, given(inputs), {})
-        return outputs | common | self._secretly(described, _without_write_only(inputs))
+        return self._secretly(described, outputs | common | _without_write_only(inputs))
+
+    def _numbered(self, token: str, name: str) -> str:
+        """The id with the first number that is free, where it has one."""
+        if "{n}" not in name:
+            return name
+        names = (name.replace("{n}", str(number)) for number in itertools.count(1))
+        return next(one for one in names if self.world.taken(token, one) is None)
 
     def _foresee(self, kind: Kind, asked: Given, outputs: Values, urn: str) -> None:
         """Lets the rest of a preview know it by the names that are known already."""
@@ -384,7 +395,7 @@ class Cloud(Plugin):
     @staticmethod
     def _secretly(described: Schema, values: Values) -> Values:
         return {
-            name: Secret(plain(value)) if name in described.secrets else value
+            name: Secret(plain(value)) if name in described.secrets and value is not None else value
             for name, value in values.items()
         }
 

@@ -1,0 +1,6 @@
+"""The plugin's process: what `pulumi-resource-gcp` runs."""
+
+from rig.plugins.base import serve
+from rig.plugins.gcp.provider import provider
+
+serve(provider())
