@@ -15,8 +15,6 @@ from pulumi.runtime.proto.source_pb2 import StackTrace
 from pulumi.runtime.settings import get_monitor, reset_options
 
 RANDOM = {
-    # "+" and "/" on purpose: what reads it as URL-safe base64 must translate.
-    "random:index/randomBytes:RandomBytes": {"base64": "+/" * 21 + "8=", "hex": "fb" * 32},
     "random:index/randomPassword:RandomPassword": {"bcryptHash": "$2a$"},
     "random:index/randomId:RandomId": {"hex": "0badcafe"},
 }
