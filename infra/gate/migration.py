@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from infra.gate.markdown import block
-from infra.gate.plan import Plan, Resource
+from infra.gate.plan import Plan, Resource, type_of
 from infra.gate.precious import PRECIOUS
 from infra.gate.terms import Terms
 from infra.gate.values import get
@@ -80,13 +80,11 @@ def _steps(plan: Plan, terms: Terms, old: str) -> Iterator[Step]:
         yield Step("Push the images to the new registry.", _image_commands(gone, old, new))
     yield Step("Stop what writes: MLflow is read by nobody from here on.", _stop(terms))
     if "database" in kinds:
-        yield Step(
-            "Move the databases, through a pod that reaches both.", _dump(gone, old, new, terms)
-        )
+        yield Step("Move the databases, through a pod that reaches both.", _dump(gone, old, new))
     if "bucket" in kinds:
         yield Step(
             "Copy the objects; the second run brings what came in meanwhile.",
-            _copy(gone, old, new),
+            _copy(_stores(plan, gone), old, new),
         )
     yield Step(
         "Let the platform use the new ones, the old ones still in place, and look at it.",
@@ -147,28 +145,7 @@ def _stop(terms: Terms) -> list[str]:
     ]
 
 
-_POD: Final = (
-    "apiVersion: v1",
-    "kind: Pod",
-    "metadata:",
-    "  name: migrate",
-    "  labels:   # those of MLflow's servers, which alone may reach the databases",
-    "    app.kubernetes.io/name: mlflow",
-    "    app.kubernetes.io/instance: mlflow",
-    "    app.kubernetes.io/component: server",
-    "spec:",
-    "  securityContext:",
-    "    {runAsNonRoot: true, runAsUser: 999, seccompProfile: {type: RuntimeDefault}}",
-    "  containers:",
-    "    - name: postgres",
-    "      image: POSTGRES_IMAGE",
-    "      command: [sleep, infinity]",
-    "      securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}",
-)
-"""Within what the platform's namespace admits (the restricted pod security standard)."""
-
-
-def _dump(gone: Sequence[Resource], old: str, new: str, terms: Terms) -> list[str]:
+def _dump(gone: Sequence[Resource], old: str, new: str) -> list[str]:
     names = [
         str(found)
         for r in gone
@@ -176,21 +153,25 @@ def _dump(gone: Sequence[Resource], old: str, new: str, terms: Terms) -> list[st
         if r.type in ("aws:rds/instance:Instance", "gcp:sql/database:Database")
         and (found := get(r.before, path))
     ]
-    kubectl = f"kubectl --namespace {shlex.quote(terms.namespace)}"
+    # Not the platform's namespace: its policies let nobody reach both databases.
+    kubectl = "kubectl --namespace migrate"
     # The password goes through the pipe: neither a process list nor the pod's spec shows it.
     ask = "read -r PGPASSWORD; export PGPASSWORD PGSSLMODE=require;"
-    lines = [f"{kubectl} apply --filename - <<'POD'", *_POD, "POD"]
+    lines = [
+        "kubectl create namespace migrate",
+        f"{kubectl} run postgres --image=POSTGRES_IMAGE --command -- sleep infinity",
+    ]
     for name in names or ["DATABASE"]:
         file, base = shlex.quote(f"/tmp/{name}.dump"), shlex.quote(name)  # noqa: S108 - in a pod
         dump = f"{ask} pg_dump --host=OLD_HOST --username=OLD_USER --format=custom --no-owner"
         load = f"{ask} pg_restore --host=NEW_HOST --username=NEW_USER --no-owner --exit-on-error"
         lines += [
-            f"{_password(old, 'OLD')} | {kubectl} exec --stdin migrate -- "
+            f"{_password(old, 'OLD')} | {kubectl} exec --stdin postgres -- "
             f"sh -c {shlex.quote(f'{dump} --file={file} {base}')}",
-            f"{_password(new, 'NEW')} | {kubectl} exec --stdin migrate -- "
+            f"{_password(new, 'NEW')} | {kubectl} exec --stdin postgres -- "
             f"sh -c {shlex.quote(f'{load} --single-transaction --dbname={base} {file}')}",
         ]
-    return [*lines, f"{kubectl} delete pod migrate"]
+    return [*lines, "kubectl delete namespace migrate"]
 
 
 _PASSWORDS: Final[Mapping[str, str]] = {
@@ -210,8 +191,14 @@ def _password(cloud: str, which: str) -> str:
     return _PASSWORDS.get(cloud, _PASSWORDS["none"]).replace("{}", which)
 
 
-def _copy(gone: Sequence[Resource], old: str, new: str) -> list[str]:
-    buckets = [n for r in gone if KINDS.get(r.type) == "bucket" if (n := _name(r))]
+def _stores(plan: Plan, gone: Sequence[Resource]) -> list[str]:
+    """Names of the buckets that hold data, not those a component needs for itself."""
+    buckets = [r for r in gone if KINDS.get(r.type) == "bucket"]
+    stores = [r for r in buckets if type_of(plan.component(r)).endswith(":ObjectStore")]
+    return [name for r in stores or buckets if (name := _name(r))]
+
+
+def _copy(buckets: Sequence[str], old: str, new: str) -> list[str]:
     lines: list[str] = []
     for bucket in buckets or ["OLD_BUCKET"]:
         name = shlex.quote(bucket)

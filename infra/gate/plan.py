@@ -281,5 +281,6 @@ def name_of(urn: str) -> str:
 
 
 def type_of(urn: str) -> str:
-    """The type at the end of a URN's chain."""
-    return urn.split("::", URN_PARTS - 1)[2].rpartition("$")[2]
+    """The type at the end of a URN's chain; nothing of what is no URN."""
+    parts = urn.split("::", URN_PARTS - 1)
+    return parts[2].rpartition("$")[2] if len(parts) == URN_PARTS else ""

@@ -416,6 +416,14 @@ def test_switching_the_cloud_is_refused_and_what_to_migrate_is_told_in_order():
     assert places == sorted(places)
 
 
+def test_a_bucket_that_holds_no_data_is_not_copied():
+    kept = {"bucket": "public-keys"}
+    issuer = Made("aws:Identity identity", "aws:s3/bucket:Bucket", "issuer", {}, kept)
+    text = judge(switched((*AWS, issuer), GCP).json(), {**CONFIG, "cloud": "gcp"}).markdown
+    assert "s3://object-store-5c0ffee" in text
+    assert "s3://public-keys" not in text
+
+
 def test_the_way_back_has_the_commands_of_the_other_cloud():
     verdict = judge(switched(GCP, AWS).json(), CONFIG)
     text = verdict.markdown.partition("### To migrate by hand: Google Cloud → AWS")[2]
