@@ -114,6 +114,8 @@ class Kind:
     """Outputs besides the id of which there cannot be two."""
     handles: Sequence[str] = ("arn", "name", "selfLink")
     """Outputs besides the id by which others may call it."""
+    overwrites: bool = False
+    """Whether to make what exists already is to change it, as for grants."""
     replaces: frozenset[str] = frozenset()
     """Inputs of which any change makes a new resource; nested ones by their path."""
     replaces_if: Mapping[str, Callable[[Any, Any], bool]] = field(default_factory=dict[str, Any])

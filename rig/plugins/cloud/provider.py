@@ -431,10 +431,12 @@ class Cloud(Plugin):
         names = [made.id, *(plain(outputs[n]) for n in kind.unique if outputs.get(n) is not None)]
         for name in names:
             there = self.world.taken(kind.type, name)
-            if there is None:
+            if there is None or (there.gone and not kind.rests):
                 continue
             if there.gone:
                 raise Refused(f"{kind.called} {name} was deleted lately: {kind.rests}")
+            if kind.overwrites:
+                continue
             raise Refused(f"{kind.called} {name} exists already")
 
     def _entry(  # noqa: PLR0913, PLR0917 - what there is to remember
