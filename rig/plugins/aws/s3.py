@@ -119,7 +119,7 @@ def _part(name: str, *rules: Any, **more: Any) -> Kind:
         called=f"{name} of bucket",
         identify=lambda values, _: values["bucket"],
         handles=(),
-        replaces=frozenset({"bucket", "expectedBucketOwner", "region"}),
+        replaces=frozenset({"bucket", "region"}),
         rules=rules,
         refs=[_OF_BUCKET],
         **more,

@@ -33,13 +33,17 @@ class Given:
         """The value at a path such as `settings.tier`, where there is one that is known."""
         return next((value for _, value in self.each(path)), default)
 
-    def each(self, path: str) -> Iterator[tuple[str, Any]]:
-        """Every known value at a path such as `rules[*].id`, with the path it has itself."""
+    def each(self, path: str, *, partly: bool = False) -> Iterator[tuple[str, Any]]:
+        """Every known value at a path such as `rules[*].id`, with the path it has itself.
+
+        `partly` for lists and objects of which not every part is known.
+        """
         found: list[tuple[str, Value]] = [("", self.values)]
         for step in _STEP.findall(path):
             found = [one for at, value in found for one in _below(at, value, step)]
         for at, value in found:
-            if value is not None and not is_unknown(value) and value != HIDDEN:
+            unknown = value is UNKNOWN if partly else is_unknown(value)
+            if value is not None and not unknown and value != HIDDEN:
                 yield at, value
 
 

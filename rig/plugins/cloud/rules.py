@@ -64,7 +64,7 @@ def count(path: str, least: int, most: int, what: str) -> Rule:
     """The list is of this length."""
 
     def rule(given: Given) -> Iterator[Failure]:
-        for where, value in given.each(path):
+        for where, value in given.each(path, partly=True):
             if not least <= len(value) <= most:
                 yield Failure(where, f"has {len(value)} {what}; it takes {least} to {most}")
 

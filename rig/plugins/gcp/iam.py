@@ -24,6 +24,7 @@ POOL: Final = "gcp:iam/workloadIdentityPool:WorkloadIdentityPool"
 CUSTOM_ROLE: Final = "gcp:projects/iAMCustomRole:IAMCustomRole"
 ACCOUNT: Final = "gcp:serviceaccount/account:Account"
 _POOL_ID: Final = r"(?!gcp-)[a-z0-9-]{4,32}"
+_POOLS: Final = "projects/{project}/locations/global/workloadIdentityPools/{workloadIdentityPoolId}"
 _PRINCIPAL: Final = r"principal(?:Set)?://iam\.googleapis\.com/projects/([^/]+)/"
 _IN_POOL: Final = (
     r"locations/global/workloadIdentityPools/([^/]+)/(subject/.+|group/.+|attribute\.[^/]+/.+|\*)"
@@ -125,9 +126,7 @@ KINDS: Final = [
     Kind(
         type=POOL,
         called="workload identity pool",
-        identify=at(
-            "projects/{project}/locations/global/workloadIdentityPools/{workloadIdentityPoolId}"
-        ),
+        identify=at(_POOLS),
         handles=("name", "workloadIdentityPoolId"),
         replaces=frozenset({"workloadIdentityPoolId", "project", "mode"}),
         rules=[
@@ -145,7 +144,7 @@ KINDS: Final = [
         type="gcp:iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider",
         called="workload identity provider",
         identify=at(
-            "projects/{project}/locations/global/workloadIdentityPools/{workloadIdentityPoolId}",
+            _POOLS,
             "/providers/{workloadIdentityPoolProviderId}",
         ),
         replaces=frozenset({"workloadIdentityPoolId", "workloadIdentityPoolProviderId", "project"}),
@@ -182,8 +181,8 @@ KINDS: Final = [
             at_most("description", 300),
             _project_role,
         ],
+        # Google keeps a deleted one for weeks: who asks for it again gets it back.
         outputs=lambda made: {"name": made.id, "deleted": False, "stage": "GA"},
-        rests="Google keeps a role's id for 37 days",
     ),
     Kind(
         type="gcp:projects/iAMMember:IAMMember",
@@ -196,6 +195,7 @@ KINDS: Final = [
         rules=grantee_rules(),
         refs=[Ref("role", CUSTOM_ROLE, pattern=r"^(projects/.*)")],
         placed=known_pool,
+        overwrites=True,
         outputs=lambda made: {"etag": made.hex("etag", 12)},
     ),
     Kind(

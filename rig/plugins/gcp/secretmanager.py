@@ -85,6 +85,7 @@ KINDS: Final = [
         rules=grantee_rules(),
         refs=[Ref("secretId", SECRET, blocks=False)],
         placed=known_pool,
+        overwrites=True,
         outputs=lambda made: {"etag": made.hex("etag", 12)},
     ),
 ]

@@ -265,5 +265,7 @@ KINDS: Final = [
             _user_password,
         ],
         refs=[_OF_INSTANCE],
+        # To insert a user who is there already gives it the new password.
+        overwrites=True,
     ),
 ]

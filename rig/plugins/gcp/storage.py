@@ -129,6 +129,7 @@ KINDS: Final = [
         rules=grantee_rules(),
         refs=[Ref("bucket", BUCKET, blocks=False), Ref("managedFolder", FOLDER, blocks=False)],
         placed=_not_public,
+        overwrites=True,
         outputs=lambda made: {"etag": made.hex("etag", 12)},
     ),
     Kind(
@@ -140,6 +141,7 @@ KINDS: Final = [
         rules=grantee_rules(),
         refs=[Ref("bucket", BUCKET, blocks=False)],
         placed=_not_public,
+        overwrites=True,
         outputs=lambda made: {"etag": made.hex("etag", 12)},
     ),
 ]
