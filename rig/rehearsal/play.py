@@ -135,8 +135,9 @@ class Rehearsal:
         console.print(f"  {title.removeprefix('## ')}", markup=False)
         if self.reports:
             self.reports.mkdir(parents=True, exist_ok=True)
-            name = f"{what.replace(' ', '-').replace(':', '')}.md"
-            (self.reports / name).write_text(verdict.markdown)
+            name = what.replace(" ", "-").replace(":", "")
+            (self.reports / f"{name}.md").write_text(verdict.markdown)
+            (self.reports / f"{name}.json").write_text(played.printed)
         return verdict
 
     def _must(self, played: Played) -> None:

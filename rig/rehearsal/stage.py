@@ -139,8 +139,6 @@ class Stage:
     def _environment(self, programs: Mapping[str, Path]) -> Mapping[str, str]:
         base = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN)}
         base["SPILLWAY_CLOUD"] = str(self.world)
-        # Compiled programs are shared by all runs, not left in the folders of the checkout.
-        base["PYTHONDONTWRITEBYTECODE"] = "1"
         tools = [toolchain.engine(dict(programs)), programs["kubectl"].parent]
         env = stack.environment(
             self.folder, tools=tools, kubeconfig=self.plane.kubeconfig, base=base
