@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import yaml
 
+from rig import recovery
 from rig.errors import RigError
 
 STAND_INS: Final[Mapping[str, Path]] = {"random": Path(__file__).parent / "plugins" / "random"}
@@ -143,6 +144,8 @@ def up(stack: Stack, preview_only: bool = False, extra: Sequence[str] = ()) -> N
     _operate(stack, [*command, *extra])
 
 
+CHANGING: Final = frozenset({"up", "destroy"})
+"""Commands before which an interrupted one is mended."""
 PLAN: Final = ("preview", "--json", "--show-sames", "--ignore-protect")
 """In a preview nothing can be lost; held to its locks the engine would stop at the first one."""
 
@@ -188,6 +191,8 @@ def _operate(stack: Stack, command: Sequence[str]) -> None:
     """Runs an operation; what the engine shows goes to the terminal, errors we know to the user."""
     config = _localize(stack)
     drop_dead_locks(stack)
+    if command[0] in CHANGING:
+        mend(stack, config)
     arguments = [*command, "--stack", stack.name, "--config-file", str(config)]
     if not sys.stdout.isatty():
         arguments.append("--non-interactive")
@@ -331,6 +336,33 @@ def drop_dead_locks(stack: Stack) -> None:
                 f"warning: pulumi (pid {holder['pid']}) was killed while it changed {stack.name}: "
                 "going on from what it had recorded\n"
             )
+
+
+def mend(stack: Stack, config: Path) -> None:
+    """Finds what a killed engine was making, so that it is not made twice.
+
+    Where another engine is at work, what is pending is its own: the lock then ends this command.
+    """
+    notes = stack.state / f"interrupted-{stack.name}.json"
+    backend = _local_backend(stack)
+    if backend is not None:
+        # Read without the engine: there is hardly ever anything to do.
+        states = list(backend.glob(f".pulumi/stacks/*/{stack.name}.json"))
+        pending = any('"pending_operations"' in state.read_text() for state in states)
+        if states and not pending and not notes.exists():
+            return
+        if any(backend.glob(f".pulumi/locks/*/*/{stack.name}/*.json")):
+            return
+
+    def engine(command: Sequence[str]) -> str:
+        code, printed, errors = _run(stack, [*command, "--stack", stack.name])
+        if code:
+            said = re.findall(r"error: (.+)", printed + errors) or [f"exit status {code}"]
+            reason = _advice(stack, errors) or f"pulumi {command[0]}: {said[0]}"
+            raise StackError(f"the last run was interrupted, and this cannot be mended: {reason}")
+        return printed
+
+    recovery.mend(engine, stack.name, config, notes)
 
 
 def _alive(pid: int) -> bool:

@@ -99,6 +99,8 @@ class Stage:
         file = self.folder / f"Pulumi.{self.name}.yaml"
         file.write_text(yaml.safe_dump({"config": dict(config)}, sort_keys=False))
         stack.drop_dead_locks(self._stack(self.project))
+        if command[0] in stack.CHANGING:
+            stack.mend(self._stack(self.project), file)
         words = ["pulumi", *command, "--stack", self.name, "--config-file", str(file)]
         return subprocess.Popen(
             [*words, "--non-interactive", "--color=never"],

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import random
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -40,6 +41,8 @@ from rig.plugins.values import (
 )
 
 RANDOM_DIGITS: Final = 7
+DELAY: Final = "SPILLWAY_CLOUD_DELAY"
+"""The variable that says which types take how many seconds: `aws:s3/bucket:Bucket=2,…`."""
 _NOT_FOUND: Final = "not found: somebody else deleted it; refresh the stack"
 
 
@@ -210,6 +213,7 @@ class Cloud(Plugin):
             outputs = self._outputs(kind, described, made, inputs)
             self._refuse_taken(kind, made, outputs)
             self.world.put(self._entry(kind, described, made, inputs, outputs, request.urn))
+        _take_time(kind)
         return provider_pb2.CreateResponse(id=made.id, properties=to_struct(outputs))
 
     @safely
@@ -462,6 +466,14 @@ class Cloud(Plugin):
             uses=uses,
             inputs=hidden(given(inputs), described.secrets),
         )
+
+
+def _take_time(kind: Kind) -> None:
+    """It exists from the moment the request is accepted, and is ready later."""
+    for one in filter(None, os.environ.get(DELAY, "").split(",")):
+        token, _, seconds = one.rpartition("=")
+        if token == kind.type:
+            time.sleep(float(seconds))
 
 
 def _config(values: Values, described: Schema) -> Values:

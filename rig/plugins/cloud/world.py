@@ -12,6 +12,7 @@ import os
 import re
 import tempfile
 import threading
+import uuid
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -57,14 +58,27 @@ class World:
         self._handles: dict[tuple[str, str], Entry] = {}
         self._foreseen: dict[tuple[str, str], Entry] = {}
         self._busy = threading.RLock()
+        self._seen: tuple[str, int] = ("", 0)
 
     @contextmanager
     def changing(self) -> Generator[None]:
-        """While nobody else changes it: for a look and a change that belong together."""
-        with self._busy, (self.folder / ".lock").open("w") as lock:
+        """While nobody else changes it: for a look and a change that belong together.
+
+        What this process has changed last needs no second look, or a stack would take a time that
+        grows with the square of its size. An edit by hand is seen when something is read.
+        """
+        with self._busy, (self.folder / ".lock").open("a+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            self._refresh()
-            yield
+            lock.seek(0)
+            if self._seen != (lock.read(), self._stamp()):
+                self._refresh()
+            try:
+                yield
+            finally:
+                mark = uuid.uuid4().hex
+                lock.truncate(0)
+                lock.write(mark)
+                self._seen = (mark, self._stamp())
 
     @contextmanager
     def looking(self) -> Generator[None]:
@@ -123,6 +137,9 @@ class World:
         file = self._file(entry.token, entry.id)
         file.unlink(missing_ok=True)
         self._forget(file.name)
+
+    def _stamp(self) -> int:
+        return self.folder.stat().st_mtime_ns
 
     def _refresh(self) -> None:
         seen = set[str]()
