@@ -319,6 +319,7 @@ KINDS: Final = [
     Kind(
         type="aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",
         called="default security group",
+        overwrites=True,
         identify=lambda values, _: f"sg-{digits(values['vpcId'], 'sg', 17)}",
         replaces=frozenset({"vpcId", "region"}),
         rules=[

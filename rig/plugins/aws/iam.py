@@ -137,6 +137,7 @@ KINDS: Final = [
     Kind(
         type="aws:iam/rolePolicy:RolePolicy",
         called="role policy",
+        overwrites=True,
         identify=_policy_name,
         name="name",
         instead=("namePrefix",),

@@ -122,6 +122,7 @@ def _part(name: str, *rules: Any, **more: Any) -> Kind:
         replaces=frozenset({"bucket", "region"}),
         rules=rules,
         refs=[_OF_BUCKET],
+        overwrites=True,
         **more,
     )
 
@@ -186,6 +187,7 @@ KINDS: Final = [
     Kind(
         type=OBJECT,
         called="object",
+        overwrites=True,
         identify=lambda values, _: f"{values['bucket']}/{values['key']}",
         handles=("arn",),
         replaces=frozenset({"bucket", "key", "region"}),

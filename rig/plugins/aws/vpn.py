@@ -183,6 +183,7 @@ KINDS: Final = [
     Kind(
         type="aws:ec2/vpnGatewayRoutePropagation:VpnGatewayRoutePropagation",
         called="route propagation",
+        overwrites=True,
         identify=lambda v, _: f"{v['vpnGatewayId']}_{v['routeTableId']}",
         replaces=frozenset({"vpnGatewayId", "routeTableId", "region"}),
         refs=[Ref("vpnGatewayId", GATEWAY), Ref("routeTableId", ROUTES)],

@@ -119,7 +119,7 @@ class Kind:
     handles: Sequence[str] = ("arn", "name", "selfLink")
     """Outputs besides the id by which others may call it."""
     overwrites: bool = False
-    """Whether to make what exists already is to change it, as for grants."""
+    """Whether to make what exists already is to change it, as for grants and what is PUT."""
     replaces: frozenset[str] = frozenset()
     """Inputs of which any change makes a new resource; nested ones by their path."""
     replaces_if: Mapping[str, Callable[[Any, Any], bool]] = field(default_factory=dict[str, Any])
