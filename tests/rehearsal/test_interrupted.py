@@ -3,7 +3,9 @@
 import json
 import signal
 import subprocess
+import time
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +13,52 @@ import pytest
 from staging import config_of, new_stage
 
 from rig.node.machine import wait_for
+from rig.plugins.cloud.provider import DELAY
+from rig.recovery import NAMELESS
 from rig.rehearsal import Stage
 from rig.rehearsal.play import UP
 
-POINTS = {"prod": (8, 30, 52), "prod-gcp": (8, 25, 45)}
-"""Resources in the state when the engine is killed."""
+POINTS = {
+    "prod": (
+        {"aws:s3/bucket:Bucket", "aws:ecr/repository:Repository"},
+        {"aws:rds/instance:Instance", "aws:iam/openIdConnectProvider:OpenIdConnectProvider"},
+        {"kubernetes:apps/v1:Deployment"},
+    ),
+    "prod-gcp": (
+        {"gcp:secretmanager/secret:Secret", "gcp:artifactregistry/repository:Repository"},
+        {"gcp:sql/databaseInstance:DatabaseInstance"},
+        {"kubernetes:apps/v1:Deployment"},
+    ),
+}
+"""Types that are being made when the engine is killed, one after the other."""
+SECONDS = 4
+"""How long the clouds take for each of them: time enough to kill the engine."""
 
 
-def recorded(stage: Stage) -> int:
-    """How many resources the state file holds, read without the engine, which is at work."""
-    files = list(stage.folder.glob("pulumi/.pulumi/stacks/*/*.json"))
-    if not files:
-        return 0
-    try:
-        deployment = json.loads(files[0].read_text())["checkpoint"]["latest"] or {}
-    except ValueError:
-        return 0
-    return len(deployment.get("resources") or [])
+def state_file(stage: Stage) -> dict[str, Any]:
+    """The state as its file has it, read without the engine, which is at work."""
+    for file in stage.folder.glob("pulumi/.pulumi/stacks/*/*.json"):
+        try:
+            return json.loads(file.read_text())["checkpoint"]["latest"] or {}
+        except ValueError:
+            break
+    return {}
+
+
+def begun(stage: Stage) -> set[str]:
+    """URNs of what is being made."""
+    operations = state_file(stage).get("pending_operations") or []
+    return {one["resource"]["urn"] for one in operations if one["type"] == "creating"}
+
+
+def in_cloud(stage: Stage) -> Counter[tuple[str, str]]:
+    """Type and URN of everything in the stand-in cloud."""
+    entries = [json.loads(file.read_text()) for file in Path(stage.world).rglob("*.json")]
+    return Counter((entry["token"], entry["urn"]) for entry in entries)
+
+
+def kind(urn: str) -> str:
+    return urn.split("::")[2].rsplit("$", 1)[-1]
 
 
 def shape(resources: list[dict[str, Any]]) -> Counter[str]:
@@ -35,41 +66,57 @@ def shape(resources: list[dict[str, Any]]) -> Counter[str]:
     return Counter(r["urn"] for r in resources if not r.get("delete"))
 
 
-def existing(stage: Stage) -> int:
-    """Resources in the stand-in cloud."""
-    return len([f for f in Path(stage.world).rglob("*.json") if f.is_file()])
+def killed(stage: Stage, name: str, types: Collection[str]) -> set[str]:
+    """An ``up`` that is killed while it makes something of each type: URNs of what it was making.
 
+    The clouds have accepted the requests by then.
+    """
 
-def in_cloud(stage: Stage) -> int:
-    """Resources of the cloud in the state."""
-    own = ("aws:", "gcp:")
-    return len([r for r in stage.state() if r["type"].startswith(own)])
+    def making() -> set[str] | None:
+        found = begun(stage)
+        there = {urn for _, urn in in_cloud(stage)}
+        sure = {kind(urn) for urn in found if urn in there or kind(urn).startswith("kubernetes:")}
+        return found if set(types) <= sure else None
 
-
-def killed(stage: Stage, name: str, point: int) -> None:
     engine = stage.start(UP, config_of(name))
     try:
-        wait_for(lambda: recorded(stage) >= point or None, 60, f"{point} resources")
-        assert engine.poll() is None, "the engine was done before it could be killed"
+        ends = time.monotonic() + 60
+        while (found := making()) is None:
+            assert engine.poll() is None, f"the engine was done before it made {types}"
+            assert time.monotonic() < ends, f"it makes no {types}"
+            time.sleep(0.02)
     finally:
         engine.send_signal(signal.SIGKILL)
         engine.communicate()
+    return found
 
 
 @pytest.mark.parametrize("name", POINTS)
-def test_killed_at_three_points_it_ends_as_if_undisturbed(name, standing, tmp_path):
+def test_killed_while_it_makes_something_it_ends_as_if_undisturbed(
+    name, standing, tmp_path, monkeypatch, capfd
+):
     undisturbed = standing(name)
+    slow = {one for point in POINTS[name] for one in point}
+    monkeypatch.setenv(DELAY, ",".join(f"{one}={SECONDS}" for one in slow))
     stage = new_stage(tmp_path, name)
+    lost = set[str]()
     with stage.open():
-        for point in POINTS[name]:
-            killed(stage, name, point)
+        for types in POINTS[name]:
+            lost |= killed(stage, name, types)
         again = stage.run(UP, config_of(name))
         assert again.code == 0, again.words
+        told = capfd.readouterr().err
 
         assert shape(stage.state()) == shape(undisturbed.state())
-        assert existing(stage) - in_cloud(stage) == existing(undisturbed) - in_cloud(undisturbed)
+        # What has no name to be found by stays in the cloud, and the person was told so.
+        twice = in_cloud(stage) - in_cloud(undisturbed)
+        assert {token for token, _ in twice} <= NAMELESS
+        assert {urn for _, urn in twice} <= lost
+        assert all(f"{token} {urn.rsplit('::', 1)[-1]}" in told for token, urn in twice)
+        assert not in_cloud(undisturbed) - in_cloud(stage)
         quiet = stage.run(["preview", "--expect-no-changes"], config_of(name))
         assert quiet.code == 0, quiet.words
+    assert told.count("was interrupted") == len(POINTS[name])
 
 
 def test_a_second_engine_is_told_who_is_at_work(standing, tmp_path):
