@@ -103,11 +103,8 @@ class Rehearsal:
             self._must(stage.run(["preview", "--expect-no-changes"], config))
 
     def _life(self, stage: Stage, config: scenes.Config) -> None:
-        changed = scenes.changed(config)
-        _accept(self._plan(stage, "preview of an ordinary change", changed))
-        with self._scene("up of the change"):
-            self._must(stage.run(UP, changed))
-        other = scenes.switched(changed)
+        _accept(self._plan(stage, "preview of an ordinary change", scenes.changed(config)))
+        other = scenes.switched(config)
         if other is None:
             return
         verdict = self._plan(stage, f"preview of cloud: {other['spillway:cloud']}", other)
@@ -120,8 +117,8 @@ class Rehearsal:
             with self._scene("destroy is refused while it is protected"):
                 if stage.run(DESTROY, config).code == 0:
                     raise RigError("a protected stack was destroyed")
-            with self._scene("up without locks"):
-                self._must(stage.run(UP, last))
+        with self._scene("up of the change, and all locks off"):
+            self._must(stage.run(UP, last))
         with self._scene("destroy"):
             self._must(stage.run(DESTROY, last))
         if left := stage.state():

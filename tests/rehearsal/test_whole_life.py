@@ -43,7 +43,12 @@ def test_the_whole_life_is_played_offline(rehearsed):
 
     scenes = [line.split("  ")[0][2:] for line in done.stdout.splitlines() if line[:1] == "✓"]
     assert scenes[0] == "a control plane without machines"
-    assert {"up", "preview again: no change", "up of the change", "destroy"} <= set(scenes)
+    assert {
+        "up",
+        "preview again: no change",
+        "up of the change, and all locks off",
+        "destroy",
+    } <= set(scenes)
     assert "offline" in done.stdout.splitlines()[-1]
 
 
