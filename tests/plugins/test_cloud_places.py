@@ -211,3 +211,10 @@ def test_who_is_granted_something_is_of_a_pool_that_is_there(gcp: Player, grant:
     else:
         gcp.create(GRANT, bucket=next(iter(gcp.states)), role="roles/storage.objectUser",
                    member=member)  # fmt: skip
+
+
+def test_a_subnet_with_a_new_name_in_the_program_does_not_lie_on_itself(aws: Player, vpc: str):
+    subnet = aws.create(SUBNET, "old-name", vpcId=vpc, cidrBlock="10.64.0.0/20")
+    token, _, inputs, state = aws.states[subnet]
+    aws.states[subnet] = (token, "new-name", inputs, state)
+    aws.update(subnet, tags={"a": "b"})

@@ -15,7 +15,6 @@ ARN: Final = r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:(\d{12}|aws)?:.+"
 KMS_ARN: Final = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:(key|alias)/.+"
 KMS_PATTERN: Final = r"^(arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/.+)"
 """Of the name in a reference to a key; an alias is none."""
-ROLE_ARN: Final = r"arn:aws[a-z-]*:iam::\d{12}:role/.+"
 MOST_TAGS: Final = 50
 
 

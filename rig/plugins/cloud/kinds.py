@@ -151,11 +151,6 @@ def digits(identifier: str, what: str, length: int) -> str:
     return hashlib.sha256(f"{identifier}/{what}".encode()).hexdigest()[:length]
 
 
-def known(*values: object) -> bool:
-    """Whether all of these are there and known."""
-    return all(value is not None and value is not UNKNOWN for value in values)
-
-
 def at(*parts: str) -> Callable[[Values, Mapping[str, str]], str]:
     """An id made of texts with `{input}` and `{place}` in braces."""
     template = "".join(parts)

@@ -2,24 +2,29 @@
 
 import functools
 import itertools
-import json
 import os
 import random
 import time
-import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-import grpc
 from google.protobuf.empty_pb2 import Empty
 from pulumi.runtime.proto import provider_pb2
 
-from rig.plugins.base import Difference, Failure, Plugin, abort, token_of
+from rig.plugins.base import Difference, Failure, Plugin, token_of
 from rig.plugins.cloud.changes import DEFAULTS, Change, changes, effective, first_delete
 from rig.plugins.cloud.kinds import Given, Kind, Made, Refused
-from rig.plugins.cloud.metadata import NoSuchType, Schema, given, schema
+from rig.plugins.cloud.metadata import Schema, given, schema
+from rig.plugins.cloud.wire import (
+    as_known,
+    checked,
+    config,
+    safely,
+    secrets_of,
+    without_write_only,
+)
 from rig.plugins.cloud.world import (
     FOLDER,
     Entry,
@@ -32,7 +37,6 @@ from rig.plugins.cloud.world import (
 from rig.plugins.values import (
     UNKNOWN,
     Secret,
-    Value,
     Values,
     from_struct,
     is_unknown,
@@ -44,27 +48,6 @@ RANDOM_DIGITS: Final = 7
 DELAY: Final = "SPILLWAY_CLOUD_DELAY"
 """The variable that says which types take how many seconds: `aws:s3/bucket:Bucket=2,…`."""
 _NOT_FOUND: Final = "not found: somebody else deleted it; refresh the stack"
-
-
-def safely(call: Callable[..., Any]) -> Callable[..., Any]:
-    """Turns refusals into the engine's errors, and a mistake of ours into one without values."""
-
-    @functools.wraps(call)
-    def wrapped(self: Any, request: Any, context: Any) -> Any:
-        try:
-            return call(self, request, context)
-        except (Refused, NoSuchType) as refused:
-            message = _scrubbed(str(refused), _secrets_of(request))
-            abort(context, grpc.StatusCode.FAILED_PRECONDITION, message)
-        except Exception as error:
-            if not str(error) and type(error) is Exception:
-                raise  # the end of a call, not a mistake
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            place = f"{Path(where.filename).name}:{where.lineno}"
-            message = f"mistake in the stand-in: {type(error).__name__} at {place}"
-            abort(context, grpc.StatusCode.INTERNAL, message)
-
-    return wrapped
 
 
 class Cloud(Plugin):
@@ -111,9 +94,9 @@ class Cloud(Plugin):
     def CheckConfig(self, request: Any, context: Any) -> provider_pb2.CheckResponse:
         """Refuses a configuration with which the cloud could not be reached."""
         del context
-        found = _config(from_struct(request.news), self._provider_schema)
+        found = config(from_struct(request.news), self._provider_schema)
         failures = self._provider_schema.check(found) or list(self.config_failures(found))
-        return _checked(request.news, failures, set())
+        return checked(request.news, failures, set())
 
     @safely
     def DiffConfig(self, request: Any, context: Any) -> provider_pb2.DiffResponse:
@@ -141,8 +124,7 @@ class Cloud(Plugin):
                 f"no cloud. Set {FOLDER} to a folder, or install the real one: {self._install()}"
             )
         self._world = World(Path(folder) / self._name)
-        config = _config(from_struct(request.args), self._provider_schema)
-        self._config = plain(config)
+        self._config = plain(config(from_struct(request.args), self._provider_schema))
         self.place = self.settle(self._config, self._world)
         return provider_pb2.ConfigureResponse(
             acceptSecrets=True, supportsPreview=True, acceptResources=False, acceptOutputs=False
@@ -163,7 +145,7 @@ class Cloud(Plugin):
         token = token_of(request)
         news = from_struct(request.news)
         if token not in self._kinds:
-            return _checked(request.news, [Failure("", self._no_rules(token))], set())
+            return checked(request.news, [Failure("", self._no_rules(token))], set())
         kind, described = self._kinds[token], self._schema(token)
         failures = described.check(news)
         if not failures:
@@ -171,7 +153,7 @@ class Cloud(Plugin):
             asked = Given(plain(given(news)), self.place)
             failures = [failure for rule in kind.rules for failure in rule(asked)]
             failures += self.extra_failures(described, asked.values)
-        return _checked(to_struct(news), failures, _secrets_of(request))
+        return checked(to_struct(news), failures, secrets_of(request))
 
     @safely
     def Diff(self, request: Any, context: Any) -> provider_pb2.DiffResponse:
@@ -227,9 +209,7 @@ class Cloud(Plugin):
                 return provider_pb2.ReadResponse(id="")
             state, before = from_struct(request.properties), from_struct(request.inputs)
             found = {
-                name: _as_known(
-                    revealed(value, state.get(name, before.get(name))), before.get(name)
-                )
+                name: as_known(revealed(value, state.get(name, before.get(name))), before.get(name))
                 for name, value in entry.inputs.items()
             }
             inputs = {name: value for name, value in found.items() if value is not None}
@@ -253,10 +233,11 @@ class Cloud(Plugin):
             old = Given(plain(revealed(entry.inputs, state)), entry.place)
             for failure in kind.updated(old, asked) if kind.updated else ():
                 raise Refused(f"{kind.called} {entry.id}: {failure.property} {failure.reason}")
-            self._refuse_wrong_place(kind, asked, request.urn)
+            # By who it was made: an alias may have given it another URN since.
+            self._refuse_wrong_place(kind, asked, entry.urn)
             made = Made(asked.values, entry.place, entry.id, self.world, entry.created)
             if is_unknown(asked.values):
-                outputs = state | _without_write_only(inputs)
+                outputs = state | without_write_only(inputs)
             else:
                 outputs = self._outputs(kind, described, made, inputs)
             if not request.preview:
@@ -370,7 +351,7 @@ class Cloud(Plugin):
         }
         outputs = {n: v for n, v in outputs.items() if n in described.computed}
         common = self.common(described, given(inputs), {})
-        return self._secretly(described, outputs | common | _without_write_only(inputs))
+        return self._secretly(described, outputs | common | without_write_only(inputs))
 
     def _numbered(self, token: str, name: str) -> str:
         """The id with the first number that is free, where it has one."""
@@ -394,7 +375,7 @@ class Cloud(Plugin):
         computed = kind.outputs(made) | self.common(described, given(inputs), {})
         known = {n: v for n, v in computed.items() if n in described.outputs}
         known = {n: v for n, v in known.items() if n not in inputs or n in described.computed}
-        return self._secretly(described, known | _without_write_only(inputs))
+        return self._secretly(described, known | without_write_only(inputs))
 
     @staticmethod
     def _secretly(described: Schema, values: Values) -> Values:
@@ -474,75 +455,3 @@ def _take_time(kind: Kind) -> None:
         token, _, seconds = one.rpartition("=")
         if token == kind.type:
             time.sleep(float(seconds))
-
-
-def _config(values: Values, described: Schema) -> Values:
-    """The configuration of a provider, whose nested values arrive as JSON."""
-
-    def read(name: str, value: Value) -> Value:
-        if isinstance(value, Secret):
-            return Secret(read(name, value.value))
-        if isinstance(value, str) and described.inputs.get(name) not in (None, "string", "any"):
-            try:
-                return json.loads(value)
-            except ValueError:
-                return value
-        return value
-
-    skipped = {"version", "pluginDownloadURL"}
-    return {n: read(n, v) for n, v in given(values).items() if n not in skipped}
-
-
-def _checked(
-    inputs: Any, failures: Iterable[Failure], secrets: Iterable[str]
-) -> provider_pb2.CheckResponse:
-    return provider_pb2.CheckResponse(
-        inputs=inputs,
-        failures=[
-            provider_pb2.CheckFailure(
-                property=failure.property, reason=_scrubbed(failure.reason, secrets)
-            )
-            for failure in failures
-        ],
-    )
-
-
-def _as_known(value: Value, before: Value) -> Value:
-    """The value as the engine has it, with its marks, if it is the same."""
-    return before if before is not None and plain(before) == plain(value) else value
-
-
-def _without_write_only(inputs: Values) -> Values:
-    return {n: v for n, v in given(inputs).items() if not is_write_only(n)}
-
-
-def _secrets_of(request: Any) -> set[str]:
-    """Every secret text in a request, so that no message repeats one."""
-    found = set[str]()
-    for part in ("news", "olds", "properties", "inputs", "args"):
-        struct = getattr(request, part, None)
-        if struct is not None and hasattr(struct, "fields"):
-            _collect(from_struct(struct), False, found)
-    return found
-
-
-def _collect(value: Value, secret: bool, found: set[str]) -> None:
-    match value:
-        case Secret():
-            _collect(value.value, True, found)
-        case dict():
-            for name, item in value.items():
-                _collect(item, secret or is_write_only(str(name)), found)
-        case list():
-            for item in value:
-                _collect(item, secret, found)
-        case str() if secret and value:
-            found.add(value)
-        case _:
-            pass
-
-
-def _scrubbed(message: str, secrets: Iterable[str]) -> str:
-    for secret in sorted(secrets, key=len, reverse=True):
-        message = message.replace(secret, "[secret]")
-    return " ".join(message.split())
