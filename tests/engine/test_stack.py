@@ -193,6 +193,29 @@ def test_a_stack_in_use_is_left_alone_and_a_killed_engine_is_not_in_the_way(
     assert outputs(plain_stack) == {"seen": "one"}
 
 
+def test_what_a_killed_engine_was_making_is_mended_once_and_never_by_a_preview(
+    new_stack: NewStack, capfd: pytest.CaptureFixture[str]
+):
+    stack = new_stack()
+    up(stack, extra=QUICK)
+    state = stack.state / "pulumi/.pulumi/stacks/tiny/dev.json"
+    written = json.loads(state.read_text())
+    latest = written["checkpoint"]["latest"]
+    made = next(r for r in latest["resources"] if r["urn"].endswith("::salt"))
+    latest["resources"].remove(made)
+    latest["pending_operations"] = [{"type": "creating", "resource": made}]
+    state.write_text(json.dumps(written))
+    capfd.readouterr()
+
+    up(stack, preview_only=True)
+    assert "was interrupted" not in capfd.readouterr().err
+    up(stack, extra=QUICK)
+    assert "dev was interrupted" in capfd.readouterr().err
+    assert "pending_operations" not in exported(stack)
+    up(stack, extra=QUICK)
+    assert "was interrupted" not in capfd.readouterr().err
+
+
 def test_unlock_drops_a_lock_of_another_machine(plain_stack: Stack):
     select(plain_stack)
     lock = plain_stack.state / "pulumi/.pulumi/locks/organization/tiny/dev/x.json"

@@ -31,7 +31,7 @@ POINTS = {
     ),
 }
 """Types that are being made when the engine is killed, one after the other."""
-SECONDS = 4
+SECONDS = 3
 """How long the clouds take for each of them: time enough to kill the engine."""
 
 
@@ -78,11 +78,12 @@ def killed(stage: Stage, name: str, types: Collection[str]) -> set[str]:
         sure = {kind(urn) for urn in found if urn in there or kind(urn).startswith("kubernetes:")}
         return found if set(types) <= sure else None
 
-    engine = stage.start(UP, config_of(name))
+    engine = stage.start(UP, config_of(name), errors=subprocess.STDOUT)
     try:
         ends = time.monotonic() + 60
         while (found := making()) is None:
-            assert engine.poll() is None, f"the engine was done before it made {types}"
+            said = f"the engine was done before it made {types}"
+            assert engine.poll() is None, said + engine.communicate()[0][-3000:]
             assert time.monotonic() < ends, f"it makes no {types}"
             time.sleep(0.02)
     finally:
