@@ -29,11 +29,11 @@ down: .venv ## Stop the cluster and all in it; its data stays for the next `make
 destroy: .venv ## Delete what the stack made, data included (asks first)
 	@$(RIG) destroy --stack $(STACK)
 
-test: setup lint ## Everything CI runs: lint, unit tests, and real pods on a cluster of their own
-	@$(VENV)/python -m pytest
+test: setup lint test-unit ## Everything CI runs: lint, unit tests, rehearsals, and real pods on a cluster of their own
+	@$(VENV)/python -m pytest --ignore=tests/unit --ignore=tests/plugins
 
-test-unit: .venv ## The tests that need no cluster
-	@$(VENV)/python -m pytest tests/unit
+test-unit: .venv ## The tests that need no engine and no cluster, on all cores
+	@$(VENV)/python -m pytest --numprocesses=auto --dist=loadfile tests/unit tests/plugins
 
 lint: .venv ## ruff and pyright
 	@$(VENV)/ruff check .

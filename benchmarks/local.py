@@ -47,7 +47,8 @@ def cold_setup(_: BenchRig) -> Report:
 
 def unit_tests(_: BenchRig) -> Report:
     """The tests that need no cluster."""
-    pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/unit"]
+    options = ["-q", "-p", "no:cacheprovider", "--numprocesses=auto", "--dist=loadfile"]
+    pytest = [sys.executable, "-m", "pytest", *options, "tests/unit"]
     runs = [timed(pytest, cwd=paths.ROOT) for _ in range(UNIT_RUNS)]
     last = next((line.text for line in reversed(runs[-1].lines) if " passed" in line.text), "")
     row = seconds("`pytest tests/unit`, whole command", [r.seconds for r in runs], UNIT_SECONDS)
