@@ -24,9 +24,6 @@ import yaml
 from rig import recovery
 from rig.errors import RigError
 
-STAND_INS: Final[Mapping[str, Path]] = {"random": Path(__file__).parent / "plugins" / "random"}
-"""By plugin name, the folder to put on PATH (`tools`) where the real plugin cannot be had."""
-
 _SALT: Final = re.compile(r"^encryptionsalt:.*\n?", re.MULTILINE)
 _BACKENDS: Final = ("PULUMI_BACKEND_URL", "PULUMI_ACCESS_TOKEN")
 _PASSPHRASES: Final = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")

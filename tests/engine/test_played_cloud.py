@@ -10,7 +10,7 @@ from tiny import NewStack, clean
 
 from rig import plugin_home
 from rig.plugins.cloud.seed import seed
-from rig.stack import STAND_INS, Stack, StackError, destroy, environment, outputs, up
+from rig.stack import Stack, StackError, destroy, environment, outputs, up
 
 PROGRAM = """\
 import pulumi
@@ -50,7 +50,7 @@ def world(tmp_path: Path) -> Path:
 @pytest.fixture
 def stack(new_stack: NewStack, world: Path) -> Stack:
     made = new_stack(PROGRAM, config())
-    tools = [STAND_INS["random"], plugin_home.stand_in("aws").parent]
+    tools = [plugin_home.stand_in(name).parent for name in ("random", "aws")]
     base = clean(os.environ) | {"SPILLWAY_CLOUD": str(world)}
     return replace(made, env=environment(made.state, tools=tools, base=base))
 

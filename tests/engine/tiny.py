@@ -5,7 +5,8 @@ import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from rig.stack import STAND_INS, Stack, environment
+from rig import plugin_home
+from rig.stack import Stack, environment
 
 PROGRAM = """\
 import pulumi
@@ -31,7 +32,9 @@ def clean(variables: Mapping[str, str]) -> dict[str, str]:
 
 def refresh(stack: Stack) -> Stack:
     """The same stack in the environment of a new command."""
-    env = environment(stack.state, tools=[STAND_INS["random"]], base=clean(os.environ))
+    env = environment(
+        stack.state, tools=[plugin_home.stand_in("random").parent], base=clean(os.environ)
+    )
     return replace(stack, env=env)
 
 

@@ -322,7 +322,15 @@ GOOD: dict[str, dict[str, Any]] = {
     },
 }
 
-NOT_GIVEN = object()
+
+class Absent:
+    """Stands for a property that is left out."""
+
+    def __repr__(self) -> str:
+        return "nothing"
+
+
+NOT_GIVEN = Absent()
 
 
 def mistake(short: str, said: str, changes: dict[str, Any]) -> Any:

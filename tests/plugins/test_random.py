@@ -19,14 +19,14 @@ from google.protobuf.empty_pb2 import Empty
 from pulumi.runtime.proto import provider_pb2 as wire
 from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderStub
 
+from rig import plugin_home
 from rig.plugins.base import Resource
 from rig.plugins.random.provider import VERSION, RandomId, RandomPassword
 from rig.plugins.values import UNKNOWN, Secret, Values, from_struct, plain, to_struct
-from rig.stack import STAND_INS
 
 PASSWORD = "random:index/randomPassword:RandomPassword"
 ID = "random:index/randomId:RandomId"
-LAUNCHER = STAND_INS["random"] / "pulumi-resource-random"
+LAUNCHER = plugin_home.stand_in("random")
 
 
 class Plugin:
