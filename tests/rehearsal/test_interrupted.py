@@ -31,7 +31,7 @@ POINTS = {
     ),
 }
 """Types that are being made when the engine is killed, one after the other."""
-SECONDS = 3
+SECONDS = 10
 """How long the clouds take for each of them: time enough to kill the engine."""
 
 
@@ -80,7 +80,7 @@ def killed(stage: Stage, name: str, types: Collection[str]) -> set[str]:
 
     engine = stage.start(UP, config_of(name), errors=subprocess.STDOUT)
     try:
-        ends = time.monotonic() + 60
+        ends = time.monotonic() + 120
         while (found := making()) is None:
             said = f"the engine was done before it made {types}"
             assert engine.poll() is None, said + engine.communicate()[0][-3000:]
