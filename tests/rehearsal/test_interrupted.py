@@ -100,10 +100,12 @@ def test_killed_while_it_makes_something_it_ends_as_if_undisturbed(
     slow = {one for point in POINTS[name] for one in point}
     monkeypatch.setenv(DELAY, ",".join(f"{one}={SECONDS}" for one in slow))
     stage = new_stage(tmp_path, name)
-    lost = set[str]()
+    lost, interrupted = set[str](), 0
     with stage.open():
         for types in POINTS[name]:
             lost |= killed(stage, name, types)
+            # The last of them may have been done, and written down, in the instant before.
+            interrupted += bool(begun(stage))
         again = stage.run(UP, config_of(name))
         assert again.code == 0, again.words
         told = capfd.readouterr().err
@@ -117,7 +119,8 @@ def test_killed_while_it_makes_something_it_ends_as_if_undisturbed(
         assert not in_cloud(undisturbed) - in_cloud(stage)
         quiet = stage.run(["preview", "--expect-no-changes"], config_of(name))
         assert quiet.code == 0, quiet.words
-    assert told.count("was interrupted") == len(POINTS[name])
+    assert interrupted >= len(POINTS[name]) - 1
+    assert told.count("was interrupted") == interrupted
 
 
 def test_a_second_engine_is_told_who_is_at_work(standing, tmp_path):
