@@ -18,7 +18,7 @@ from infra.settings import read
 from rig import offline, paths, toolchain
 from rig.errors import RigError
 from rig.rehearsal import scenes
-from rig.rehearsal.stage import Played, Stage
+from rig.rehearsal.stage import TOOLS, Played, Stage
 from rig.stack import PLAN
 from rig.steps import console, step
 
@@ -33,7 +33,7 @@ def enter(arguments: Sequence[str]) -> None:
         _prove_offline()
         return
     # The last thing that may need the network.
-    toolchain.ensure_all((*toolchain.ENGINE, "etcd", "kubernetes", "kwok"))
+    toolchain.ensure_all(TOOLS)
     command = offline.offline([sys.executable, "-m", "rig", *arguments])
     os.execve(command[0], command, {**os.environ, _INSIDE: "1"})  # noqa: S606 - no shell is wanted
 

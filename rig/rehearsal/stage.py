@@ -17,13 +17,15 @@ from typing import Any, TextIO
 import yaml
 
 from rig import plugin_home, stack, toolchain
-from rig.control_plane import ControlPlane
+from rig.control_plane import PROGRAMS, ControlPlane
 from rig.errors import RigError
 from rig.stack import Stack
 
 FOREIGN = ("PULUMI_", "AWS_", "GOOGLE_", "GCLOUD_", "CLOUDSDK_", "KUBECONFIG", "ARM_")
 """Variables that would lead the engine, or a plugin, to something real."""
 LAST_LINES = 12
+TOOLS = (*toolchain.ENGINE, *PROGRAMS)
+"""All that a rehearsal runs on."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Stage:
     @contextmanager
     def open(self) -> Generator[None]:
         """While the control plane runs."""
-        programs = toolchain.ensure_all((*toolchain.ENGINE, "etcd", "kubernetes", "kwok"))
+        programs = toolchain.ensure_all(TOOLS)
         with self.plane:
             self._env = self._environment(programs)
             stack.select(self._stack(self.project))
