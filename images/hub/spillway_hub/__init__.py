@@ -1,0 +1,1 @@
+"""What the hub of a Spillway platform adds to JupyterHub: its configuration."""
