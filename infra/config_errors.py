@@ -68,9 +68,19 @@ def in_file(name: str) -> Generator[None]:
         _FILE.reset(token)
 
 
+def offline() -> bool:
+    """Whether a stack file is read without an engine, and so without its secrets."""
+    return bool(_FILE.get())
+
+
+def stack() -> str:
+    """Name of the stack whose config is read."""
+    return _FILE.get().split(".")[1] if offline() else pulumi.get_stack()
+
+
 def where() -> str:
     """Which file to open."""
-    return f"Fix it in {_FILE.get() or f'Pulumi.{pulumi.get_stack()}.yaml'}."
+    return f"Fix it in {_FILE.get() or f'Pulumi.{stack()}.yaml'}."
 
 
 def refuse(problem: Problem) -> pulumi.RunError:

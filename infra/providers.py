@@ -8,7 +8,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from infra.sections import Aws, Gcp
-from infra.settings import Settings, kubeconfig
+from infra.settings import Settings, encrypted
 
 if TYPE_CHECKING:
     import pulumi_aws
@@ -21,7 +21,7 @@ def kubernetes(settings: Settings) -> k8s.Provider:
     """The one cluster of this stack."""
     return k8s.Provider(
         "cluster",
-        kubeconfig=kubeconfig(settings),
+        kubeconfig=encrypted(settings.kubeconfig),
         context=settings.cluster.context,
         # Decides alone whether everything is replaced: new certificates or another address in
         # the kubeconfig must not, another context must.

@@ -102,8 +102,6 @@ Cidr = Annotated[str, AfterValidator(_cidr)]
 PrivateCidr = Annotated[str, AfterValidator(_cidr), AfterValidator(_private)]
 PublicAddress = Annotated[str, AfterValidator(_public)]
 PublicKeys = Annotated[str, BeforeValidator(_as_text), AfterValidator(_public_keys)]
-Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254)]
-Group = Annotated[str, StringConstraints(pattern=r"^group:[^\s]+$")]
 Money = Annotated[float, Field(ge=0, strict=False, allow_inf_nan=False)]
 NamespaceName = Annotated[
     str, StringConstraints(pattern=rf"^{LABEL}$"), AfterValidator(_own_namespace)
@@ -423,43 +421,6 @@ class Mlflow(Section):
         ge=30000,
         le=32767,
     )
-
-
-class GpuQuota(Section):
-    """GPUs a tenant may hold at a time."""
-
-    onprem: StrictInt = setting(
-        0, "On the company's own machines.", "a whole number from 0 to 10000", ge=0, le=10000
-    )
-    burst: StrictInt = setting(
-        0,
-        "In the cloud: times the price, what the tenant can spend an hour.",
-        "a whole number from 0 to 10000",
-        ge=0,
-        le=10000,
-    )
-
-
-class Quota(Section):
-    """What a tenant may hold at a time."""
-
-    cpu: StrictInt = setting(16, "Cores.", "a whole number from 1 to 100000", ge=1, le=100000)
-    memory: VolumeSize = setting(
-        "64Gi", "Memory.", "a Kubernetes quantity of at least 1Gi, such as 64Gi"
-    )
-    gpu: GpuQuota = setting(GpuQuota(), "GPUs.", "a map with: onprem, burst")
-
-
-class Tenant(Section):
-    """A team."""
-
-    members: tuple[Email | Group, ...] = setting(
-        (), "Who works in it.", "a list of e-mail addresses or group:NAME"
-    )
-    admins: tuple[Email | Group, ...] = setting(
-        (), "Who may also manage it.", "a list of e-mail addresses or group:NAME"
-    )
-    quota: Quota = setting(Quota(), "What it may hold at a time.", "a map with: cpu, memory, gpu")
 
 
 class Budget(Section):

@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from infra import rules
 from infra.config_errors import PROJECT, foreign_key, from_validation, in_file, section, unknown_key
+from infra.people import Login, Notebooks, Tenant
 from infra.sections import (
     Adopt,
     Aws,
@@ -32,7 +33,6 @@ from infra.sections import (
     Prices,
     Section,
     Storage,
-    Tenant,
     Urn,
     setting,
 )
@@ -93,11 +93,27 @@ class Settings(Section):
         "The tracking server.",
         "a map with: replicas, workers, hosts, origins, nodePort",
     )
+    login: Login | None = setting(
+        None,
+        "How people log in; without it there are no notebooks.",
+        "a map with: provider, clientId, hostedDomain, organizations, issuer, usernameClaim, "
+        "groupsClaim, scopes",
+    )
+    login_client_secret: SecretStr | None = setting(
+        None,
+        "Secret that the login's provider gave this platform.",
+        "a text, stored with: pulumi config set --secret spillway:loginClientSecret",
+    )
+    notebooks: Notebooks = setting(
+        Notebooks(),
+        "The hub and the servers it starts.",
+        "a map with: hosts, nodePort, homeSize, sizes, idle, namedServers, startSeconds, prePull",
+    )
     tenants: dict[NamespaceName, Tenant] = setting(
         {},
         "Teams, by the name of their namespace.",
         "a map of names (lower-case letters, digits and '-', at most 63) to: members, admins, "
-        "quota",
+        "quota, profiles, image, requirements",
     )
     budget: Budget = setting(
         Budget(), "What a plan may cost at most.", "a map with: idlePerMonth, burstPerHour"
@@ -191,9 +207,8 @@ def _structured(field: FieldInfo | None) -> bool:
     return section(field) is not None or not any(kind in texts for kind in types)
 
 
-def kubeconfig(settings: Settings) -> pulumi.Output[str] | None:
-    """The kubeconfig as the engine should keep it: encrypted."""
-    secret = settings.kubeconfig
+def encrypted(secret: SecretStr | None) -> pulumi.Output[str] | None:
+    """A secret setting as the engine should keep it."""
     return pulumi.Output.secret(secret.get_secret_value()) if secret else None
 
 

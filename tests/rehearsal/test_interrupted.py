@@ -52,9 +52,12 @@ def begun(stage: Stage) -> set[str]:
 
 
 def in_cloud(stage: Stage) -> Counter[tuple[str, str]]:
-    """Type and URN of everything in the stand-in cloud."""
+    """Type and URN of everything that an engine made in the stand-in cloud.
+
+    What has no URN is the cloud's own, as the account is, and is there once somebody asks for it.
+    """
     entries = [json.loads(file.read_text()) for file in Path(stage.world).rglob("*.json")]
-    return Counter((entry["token"], entry["urn"]) for entry in entries)
+    return Counter((entry["token"], entry["urn"]) for entry in entries if entry["urn"])
 
 
 def kind(urn: str) -> str:

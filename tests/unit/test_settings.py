@@ -42,7 +42,7 @@ def test_a_secret_kubeconfig_is_kept_secret(engine, resolve):
     read = load({"spillway:kubeconfig": text}, ("spillway:kubeconfig",))
 
     assert "hunter2" not in repr(read)
-    seen = resolve(lambda: settings.kubeconfig(read).is_secret())
+    seen = resolve(lambda: settings.encrypted(read.kubeconfig).is_secret())
     assert seen is True
 
 
