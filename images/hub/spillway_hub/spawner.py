@@ -1,0 +1,189 @@
+"""A person's server as a pod in a team's namespace, under the team's account."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from kubernetes_asyncio.client import (
+    ApiException,
+    V1EnvVar,
+    V1EnvVarSource,
+    V1ObjectMeta,
+    V1Secret,
+    V1SecretKeySelector,
+)
+from kubespawner import KubeSpawner
+from tornado import web
+
+from spillway_hub import profiles
+from spillway_hub.progress import explain, hopeless
+from spillway_hub.told import Tenant, told
+
+ACCOUNT = "notebook"
+TOKEN_KEY = "token"  # noqa: S105 - a name
+GRACE = 20
+"""Seconds for which something that looks hopeless may still turn out well."""
+EVERY = 1.0
+CONFLICT, NOT_FOUND, FORBIDDEN = 409, 404, 403
+
+
+class Refused(Exception):
+    """A server that cannot start; the text is for the person who waits for it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.jupyterhub_message = message
+
+
+class TeamSpawner(KubeSpawner):
+    """KubeSpawner for people who belong to teams."""
+
+    async def load_user_options(self) -> None:
+        """Settle profile and team; a choice that is not offered ends here, before anything is."""
+        groups = [group.name for group in self.user.groups]
+        try:
+            profile, team = profiles.chosen(told(), groups, self.user_options)
+        except profiles.Unknown as error:
+            refusal = web.HTTPError(400, str(error))
+            refusal.jupyterhub_message = str(error)
+            raise refusal from error
+        self.user_options = {"profile": profile, profiles.TEAM: team}
+        await super().load_user_options()
+        self._settle(told().tenants[team], spark=told().profiles[profile].spark)
+
+    def _settle(self, tenant: Tenant, *, spark: bool) -> None:
+        if self.namespace != tenant.namespace:
+            # The home is the team's: one in each.
+            self._pvc_exists = False
+        self.namespace = tenant.namespace
+        self.service_account = ACCOUNT
+        self.image = tenant.spark if spark else tenant.notebook
+        self.extra_container_config = (
+            {"envFrom": [{"secretRef": {"name": tenant.secret}}]} if tenant.secret else {}
+        )
+        common = self.config.KubeSpawner
+        self.volumes = [*common.volumes, *tenant.volumes]
+        self.volume_mounts = [*common.volume_mounts, *tenant.mounts]
+        self.environment = {
+            **common.environment,
+            **tenant.environment,
+            **_place(),
+            "MLFLOW_WORKSPACE": tenant.namespace,
+            "SPILLWAY_TENANT": tenant.namespace,
+        }
+        if spark:
+            self.environment["SPILLWAY_SPARK_IMAGE"] = tenant.spark
+            if tenant.secret:
+                self.environment["SPILLWAY_STORAGE_SECRET"] = tenant.secret
+
+    async def _start(self) -> str:
+        """Start, unless the cluster says meanwhile that it cannot come to anything."""
+        starting = asyncio.ensure_future(super()._start())
+        watching = asyncio.ensure_future(self._watch())
+        try:
+            await asyncio.wait({starting, watching}, return_when=asyncio.FIRST_COMPLETED)
+            if watching.done() and not starting.done():
+                raise watching.exception() or AssertionError
+            return await starting
+        except ApiException as error:
+            raise Refused(_readable(error, self.namespace)) from error
+        finally:
+            for task in (starting, watching):
+                task.cancel()
+
+    async def _watch(self) -> None:
+        """Raises ``Refused`` once the pod has looked hopeless for long enough."""
+        since: float | None = None
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(EVERY)
+            reflector = getattr(self, "pod_reflector", None)
+            pod = reflector.pods.get(f"{self.namespace}/{self.pod_name}") if reflector else None
+            reason = hopeless(pod)
+            if reason is None:
+                since = None
+                continue
+            since = since or loop.time()
+            if loop.time() - since > GRACE:
+                raise Refused(reason)
+
+    async def progress(self) -> AsyncIterator[dict[str, Any]]:
+        """Events of the cluster in words for people; what says nothing to them is left out."""
+        last = ""
+        async for step in super().progress():
+            event = step.get("raw_event")
+            message = explain(event) if event else step.get("message", "")
+            if not message or message == last:
+                continue
+            last = message
+            yield {**step, "message": message, "html_message": message}
+
+    # -- the token ----------------------------------------------------------------------------
+
+    async def get_pod_manifest(self) -> Any:
+        """The pod, with its token in a Secret: whoever may look at pods must not become another."""
+        pod = await super().get_pod_manifest()
+        name = await self._keep_token()
+        source = V1EnvVarSource(secret_key_ref=V1SecretKeySelector(name=name, key=TOKEN_KEY))
+        for container in pod.spec.containers:
+            container.env = [
+                V1EnvVar(name=one.name, value_from=source)
+                if getattr(one, "value", None) == self.api_token
+                else one
+                for one in container.env or ()
+            ]
+        return pod
+
+    @property
+    def _token_name(self) -> str:
+        return f"{self.pod_name}-token"[-253:]
+
+    async def _keep_token(self) -> str:
+        name = self._token_name
+        body = V1Secret(
+            metadata=V1ObjectMeta(name=name, labels=self.common_labels),
+            string_data={TOKEN_KEY: self.api_token},
+        )
+        try:
+            await self.api.create_namespaced_secret(self.namespace, body)
+        except ApiException as error:
+            if error.status != CONFLICT:
+                raise
+            await self.api.patch_namespaced_secret(name, self.namespace, body)
+        return name
+
+    async def stop(self, now: bool = False) -> None:
+        """Stop the pod and forget its token."""
+        await super().stop(now)
+        try:
+            await self.api.delete_namespaced_secret(self._token_name, self.namespace)
+        except ApiException as error:
+            if error.status not in (NOT_FOUND, FORBIDDEN):
+                raise
+
+
+def _place() -> dict[str, Any]:
+    """Where the pod is, as Spark's executors must call it."""
+    fields = {"POD_IP": "status.podIP", "POD_NAME": "metadata.name"}
+    return {
+        name: {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+        for name, path in fields.items()
+    }
+
+
+def _readable(error: ApiException, team: str) -> str:
+    """What the API server said, without what only developers read."""
+    try:
+        message = json.loads(error.body or "{}").get("message", "")
+    except ValueError:
+        message = ""
+    if error.status == FORBIDDEN and "exceeded quota" in message:
+        detail = message.partition("exceeded quota: ")[2]
+        return (
+            f"Team {team} has no room for this server: {detail}. Stop another server of the team, "
+            "choose a smaller profile, or ask for a larger quota."
+        )
+    return f"The cluster refused the server: {message or error.reason}"
