@@ -11,8 +11,14 @@ from typing import Protocol
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.pods import PullPolicy
+
 Environment = Mapping[str, pulumi.Input[str]]
 """Variables of a pod, by name."""
+STORAGE_LABEL = "spillway.dev/storage-client"
+"""A namespace with this label set to "true" may connect to an object store in the cluster."""
+TENANT_ACCOUNTS = ("notebook", "job", "model")
+"""The service accounts of a tenant's namespace that open the tenant's storage."""
 
 
 class Service(Protocol):
@@ -46,6 +52,17 @@ class Database(Service, Protocol):
     @property
     def environment(self) -> Environment:
         """What a client needs besides the URL; nothing secret."""
+        ...
+
+
+class DatabaseServer(Database, Protocol):
+    """A database whose server has room for others."""
+
+    def another(self, name: str, guest: "Guest") -> Database:
+        """One more database on the server, of that name, with an owner of that name.
+
+        Protected like the first, and reached at the same address.
+        """
         ...
 
 
@@ -113,6 +130,73 @@ class Login:
     mounts: Sequence[k8s.core.v1.VolumeMountArgsDict] = ()
     egress: Sequence[k8s.networking.v1.NetworkPolicyEgressRuleArgsDict] = ()
     """Rules to reach the cloud's API, where the token is exchanged."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Storage:
+    """A tenant's own part of the object store, and what its pods need to use it.
+
+    With all of this a pod reads and writes its tenant's part and sees nothing else.
+    """
+
+    uri: pulumi.Output[str]
+    """``s3://…`` or ``gs://…``, without a slash at its end."""
+    environment: Environment
+    """Endpoint, region and the like; nothing secret. A store in the cluster has an endpoint and
+    wants paths, not a name for each bucket."""
+    credentials: Environment = field(default_factory=dict[str, pulumi.Input[str]])
+    """Secret variables; none where the identity of a pod opens the bucket."""
+    login: Login = field(default_factory=Login)
+    """What a pod carries that runs as one of ``TENANT_ACCOUNTS``; its variables go with those of
+    ``environment``, its rules with those of ``egress``."""
+    egress: Sequence[k8s.networking.v1.NetworkPolicyEgressRuleArgsDict]
+    """The rules a pod's NetworkPolicy needs to reach the store."""
+    ready: Sequence[pulumi.Resource]
+    """What must be up before anyone connects: for ``depends_on``."""
+
+
+class Landlord(Protocol):
+    """Whoever gives tenants their storage: what knows both the bucket and who may open it."""
+
+    def storage(self, tenant: str, namespace: pulumi.Input[str]) -> Storage:
+        """A tenant's part; ``namespace`` is the tenant's, and exists by then. Once a tenant."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guest:
+    """Who gets a database on a server that is there, and the pod that can make it.
+
+    A server in the cluster asks who connects; a cloud without an API for databases needs the pod.
+    """
+
+    consumers: Sequence[k8s.networking.v1.NetworkPolicyPeerArgsDict]
+    """Pods that may connect."""
+    namespace: pulumi.Input[str]
+    """Of the platform: where the pod runs."""
+    image: pulumi.Input[str]
+    """Has Python with psycopg 3, and with what reads passwords that the cloud keeps."""
+    python: str
+    """Path of that Python."""
+    uid: int
+    """Whom the image runs as."""
+    pull_policy: PullPolicy = PullPolicy.IF_NOT_PRESENT
+    login: Login = field(default_factory=Login)
+    """How the pod becomes somebody who may read the password of the server's first user."""
+
+
+@dataclass(kw_only=True)
+class GuestDatabase:
+    """What a guest gets; fulfils ``Database``, whose outputs are no constants."""
+
+    host: pulumi.Output[str]
+    port: pulumi.Output[int]
+    database: pulumi.Output[str]
+    user: pulumi.Output[str]
+    url: pulumi.Output[str]
+    egress: Sequence[k8s.networking.v1.NetworkPolicyEgressRuleArgsDict]
+    ready: Sequence[pulumi.Resource]
+    environment: Environment = field(default_factory=dict[str, pulumi.Input[str]])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,9 +10,11 @@ import pulumi
 import pulumi_aws as aws
 from pulumi_aws.rds.outputs import InstanceMasterUserSecret
 
-from components import network
+from components import network, shapes
+from components.aws.guest import Server, account, owned
 from components.aws.network import Network
 from components.aws.rds import ENGINE, PORT, Birth, birth, guard, last_snapshot, parameters
+from components.secrets import password
 
 AUTHORITY = "rds-ca-rsa2048-g1"
 """Signs the server's certificate; clients that verify it need to know which one. Until 2061:
@@ -22,6 +24,7 @@ SMALLEST = 20
 GROWTH = 2
 """It may grow by itself to this many times its size, before it stops for lack of space."""
 LONGEST_BACKUP = 35
+PASSWORD_LENGTH = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +62,7 @@ class DatabaseArgs:
 
 
 class Database(pulumi.ComponentResource):
-    """A database that AWS runs; fulfils ``shapes.Database``."""
+    """A database that AWS runs; fulfils ``shapes.DatabaseServer``."""
 
     host: pulumi.Output[str]
     port: pulumi.Output[int]
@@ -72,6 +75,7 @@ class Database(pulumi.ComponentResource):
     ) -> None:
         super().__init__("spillway:aws:Database", name, None, opts)
         self._name, self._args = name, args
+        self._kept = args.protect or args.adopt is not None
         group, rules = guard(name, args.network.network, args.clients, self)
         self._instance = self._make(group)
         self._ready = (self._instance, *rules)
@@ -80,15 +84,7 @@ class Database(pulumi.ComponentResource):
         self.port = pulumi.Output.from_input(PORT)
         self.database = pulumi.Output.from_input(args.database)
         self.user = self._instance.username
-        # Not verify-full: RDS signs with an authority of its own, which neither the image nor
-        # ``sslrootcert=system`` knows. The way there is a VPC and a VPN, and in the clear the
-        # server answers nobody.
-        self.url = pulumi.Output.secret(
-            pulumi.Output.format(
-                "postgresql://{0}@{1}:{2}/{3}?sslmode=require",
-                *(self.user, self.host, PORT, args.database),
-            )
-        )
+        self.url = self._url(self.user, args.database)
         self.register_outputs(
             {
                 "host": self.host,
@@ -124,9 +120,57 @@ class Database(pulumi.ComponentResource):
         """ARN of the key that encrypts it."""
         return self._held("kms_key_id")
 
+    def another(self, name: str, guest: shapes.Guest) -> shapes.Database:
+        """One more database, by a pod that logs in as the first user; see ``maker``.
+
+        Its owner's password is Pulumi's, in encrypted state: RDS keeps only that of the first user.
+        """
+        if name == self._args.database:
+            raise ValueError(f"{name} is the server's first database, not another")
+        secret = password(
+            f"{self._name}-{name}-owner-password",
+            PASSWORD_LENGTH,
+            protect=self._kept,
+            parent=self,
+        )
+        (egress,) = self.egress
+        server = Server(
+            name=self._name,
+            host=self.host,
+            port=PORT,
+            user=self.user,
+            environment=self.environment,
+            egress=egress,
+        )
+        opts = pulumi.ResourceOptions(parent=self, depends_on=self._ready)
+        setup = owned(server, name, secret, guest, opts)
+        return shapes.GuestDatabase(
+            host=self.host,
+            port=self.port,
+            database=pulumi.Output.from_input(name),
+            user=pulumi.Output.from_input(name),
+            url=self._url(pulumi.Output.concat(name, ":", secret), name),
+            egress=self.egress,
+            ready=[*self._ready, setup],
+        )
+
+    def maker(self, namespace: str, name: str) -> shapes.Subject:
+        """Whom ``another`` runs as: it must be let read ``secret`` before."""
+        return shapes.Subject(namespace=namespace, account=account(self._name, name))
+
+    def _url(self, user: pulumi.Output[str], database: str) -> pulumi.Output[str]:
+        # Not verify-full: RDS signs with an authority of its own, which neither the image nor
+        # ``sslrootcert=system`` knows. The way there is a VPC and a VPN, and in the clear the
+        # server answers nobody.
+        return pulumi.Output.secret(
+            pulumi.Output.format(
+                "postgresql://{0}@{1}:{2}/{3}?sslmode=require", user, self.host, PORT, database
+            )
+        )
+
     def _make(self, group: aws.ec2.SecurityGroup) -> aws.rds.Instance:
-        args, name = self._args, self._name
-        born, kept = Birth(), args.protect or args.adopt is not None
+        args, name, kept = self._args, self._name, self._kept
+        born = Birth()
         if args.adopt is None:
             born = birth(name, args.database, args.network, protect=args.protect, parent=self)
         return aws.rds.Instance(

@@ -1,7 +1,8 @@
 """Who of the cluster may do what in AWS: roles that its service accounts take on by their tokens.
 
-There are no keys. A tenant's role opens the tenant's part of the bucket and nothing else, and any
-pod of the tenant's namespace may take it on; the platform's own roles are for single accounts.
+There are no keys. A tenant's role opens the tenant's part of the bucket and nothing else; those of
+its namespace's accounts that work with data may take it on. The platform's roles are for single
+accounts too.
 """
 
 import re
@@ -17,7 +18,7 @@ from components.aws.database import Database
 from components.aws.issuer import checked_issuer, host_of, issuer_bucket, public_keys, publish
 from components.aws.object_store import TRACKING, ObjectStore, tenant_prefix
 from components.aws.policies import Statement
-from components.shapes import Login, Subject
+from components.shapes import TENANT_ACCOUNTS, Login, Storage, Subject
 
 AUDIENCE = "sts.amazonaws.com"
 TOKEN_FOLDER = "/var/run/secrets/spillway.dev/aws"  # noqa: S105 - a folder
@@ -66,7 +67,8 @@ class IdentityArgs:
 
 
 class Identity(pulumi.ComponentResource):
-    """The cluster's service accounts as somebody in AWS; fulfils ``shapes.Identity``."""
+    """The cluster's service accounts as somebody in AWS; fulfils ``shapes.Identity`` and
+    ``shapes.Landlord``."""
 
     issuer: pulumi.Output[str]
     roles: pulumi.Output[Mapping[str, str]]
@@ -80,6 +82,7 @@ class Identity(pulumi.ComponentResource):
         self._name, self._args = name, args
         self._issuer = host_of(args.issuer)
         self._believed = self._believe()
+        self._keepers: dict[Subject, pulumi.Output[str]] = {}
         self._tenants = {tenant: self._tenant(tenant) for tenant in dict.fromkeys(args.tenants)}
         self.tracking = self._tracking()
         self.autoscaler = self._role(
@@ -128,16 +131,41 @@ class Identity(pulumi.ComponentResource):
             egress=[egress()],
         )
 
+    def storage(self, tenant: str, namespace: pulumi.Input[str]) -> Storage:
+        """A tenant's part of the bucket. Nothing is made: the role is there, and needs a token."""
+        del namespace
+        store = self._args.store
+        prefix = tenant_prefix(tenant).rstrip("/")
+        return Storage(
+            uri=pulumi.Output.concat("s3://", store.bucket, "/", prefix),
+            environment=store.environment,
+            login=self.login(workers(tenant)[0]),
+            egress=store.egress,
+            ready=store.ready,
+        )
+
+    def keeper(self, subject: Subject) -> Login:
+        """Let one more account read the password of the database's first user, and nothing else."""
+        if subject not in self._keepers:
+            self._keepers[subject] = self._role(
+                subject.account,
+                policies.exactly(self._issuer, [subject.name]),
+                self._password(),
+            )
+        return self.login(subject)
+
     def _role_of(self, subject: Subject) -> pulumi.Output[str]:
         args = self._args
         if subject in args.tracking:
             return self.tracking
         if subject == args.autoscaler:
             return self.autoscaler
-        if subject.namespace in self._tenants:
+        if subject in self._keepers:
+            return self._keepers[subject]
+        if subject.namespace in self._tenants and subject.account in TENANT_ACCOUNTS:
             return self._tenants[subject.namespace]
-        known = [*(s.name for s in (*args.tracking, args.autoscaler))]
-        known += [f"any account in {tenant}" for tenant in self._tenants]
+        known = [*(s.name for s in (*args.tracking, args.autoscaler, *self._keepers))]
+        known += [s.name for tenant in self._tenants for s in workers(tenant)]
         raise ValueError(f"{subject.name} has no role in AWS; those who do: {', '.join(known)}")
 
     def _believe(self) -> aws.iam.OpenIdConnectProvider:
@@ -156,21 +184,22 @@ class Identity(pulumi.ComponentResource):
     def _tenant(self, tenant: str) -> pulumi.Output[str]:
         return self._role(
             f"tenant-{tenant}",
-            policies.anyone_in(self._issuer, tenant),
+            policies.exactly(self._issuer, [subject.name for subject in workers(tenant)]),
             policies.below(self._args.store.arn, tenant_prefix(tenant)),
         )
 
     def _tracking(self) -> pulumi.Output[str]:
         args = self._args
-        manager = f"secretsmanager.{args.region}.{domain(args.region)}"
         return self._role(
             "tracking",
             policies.exactly(self._issuer, [subject.name for subject in args.tracking]),
-            [
-                *policies.below(args.store.arn, TRACKING),
-                *policies.read_secret(args.database.secret, args.database.secret_key, manager),
-            ],
+            [*policies.below(args.store.arn, TRACKING), *self._password()],
         )
+
+    def _password(self) -> Sequence[Statement]:
+        args = self._args
+        manager = f"secretsmanager.{args.region}.{domain(args.region)}"
+        return policies.read_secret(args.database.secret, args.database.secret_key, manager)
 
     def _role(
         self, suffix: str, subjects: Statement, allowed: Sequence[Statement]
@@ -185,7 +214,17 @@ class Identity(pulumi.ComponentResource):
             ),
             opts=child,
         )
-        aws.iam.RolePolicy(
+        access = aws.iam.RolePolicy(
             f"{name}-access", role=role.id, policy=policies.document(*allowed), opts=child
         )
-        return role.arn
+        # Nobody becomes it before it may do something.
+        return pulumi.Output.all(role.arn, access.id).apply(_first)
+
+
+def workers(tenant: str) -> Sequence[Subject]:
+    """The service accounts that act as a tenant."""
+    return [Subject(namespace=tenant, account=account) for account in TENANT_ACCOUNTS]
+
+
+def _first(both: Sequence[str]) -> str:
+    return both[0]

@@ -144,10 +144,5 @@ def exactly(issuer: str, names: Sequence[str]) -> Statement:
     return {"StringEquals": {f"{issuer}:sub": list(names)}}
 
 
-def anyone_in(issuer: str, namespace: str) -> Statement:
-    """Every service account of a namespace. A namespace's name holds no wildcards and no colon."""
-    return {"StringLike": {f"{issuer}:sub": f"system:serviceaccount:{namespace}:*"}}
-
-
 def _merged(one: Statement, other: Statement) -> Statement:
     return {key: {**one.get(key, {}), **other.get(key, {})} for key in {**one, **other}}

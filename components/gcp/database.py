@@ -8,12 +8,13 @@ import pulumi
 from pulumi_gcp import sql
 
 from components import network as policies
+from components import shapes
 from components.gcp.keys import version
 from components.gcp.names import fitting
 from components.gcp.network import Network
 from components.gcp.sql_settings import settings
 from components.secrets import password
-from components.shapes import Environment
+from components.shapes import Environment, Guest, GuestDatabase
 
 PORT = 5432
 PASSWORD_LENGTH = 32
@@ -56,7 +57,7 @@ class DatabaseArgs:
 
 
 class Database(pulumi.ComponentResource):
-    """A database that Google keeps running; fulfils ``shapes.Database``.
+    """A database that Google keeps running; fulfils ``shapes.DatabaseServer``.
 
     Its user is one of Cloud SQL's: not a superuser, but the owner of everything in the instance.
     """
@@ -71,35 +72,15 @@ class Database(pulumi.ComponentResource):
         self, name: str, args: DatabaseArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("spillway:gcp:Database", fitting(name), None, opts)
+        self._name, self._args = name, args
         self._services = args.network.services
-        protect = args.protect or args.adopt is not None
-        secret = password(f"{name}-password", PASSWORD_LENGTH, protect=protect, parent=self)
-        instance = self._instance(name, args, protect)
-        database = self._database(name, args, instance, protect)
-        user = sql.User(
-            f"{name}-user",
-            project=args.project,
-            instance=instance.name,
-            name=args.database,
-            password_wo=secret,
-            password_wo_version=version(secret),
-            # Google cannot delete a user who owns something; it goes with the instance.
-            deletion_policy="ABANDON",
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        self.host = instance.private_ip_address
-        self.port = pulumi.Output.from_input(PORT)
-        self.database, self.user = database.name, user.name
-        # Encrypted, and refused by the server otherwise. Not "verify-ca": each instance has a CA
-        # of its own, which a client could only read from a file that a URL cannot carry. The way
-        # there is private, by VPN and peering.
-        self.url = pulumi.Output.secret(
-            pulumi.Output.format(
-                "postgresql://{0}:{1}@{2}:{3}/{4}?sslmode=require",
-                *(self.user, secret, self.host, PORT, self.database),
-            )
-        )
-        self._ready = (instance, database, user)
+        self._kept = args.protect or args.adopt is not None
+        self._instance = self._make()
+        adopted = f"projects/{args.project}/instances/{args.adopt}/databases/{args.database}"
+        first = self._owned(name, args.database, adopted if args.adopt else None)
+        self.host, self.port = first.host, first.port
+        self.database, self.user, self.url = first.database, first.user, first.url
+        self._ready = first.ready
         self.register_outputs(
             {
                 "host": self.host,
@@ -125,7 +106,19 @@ class Database(pulumi.ComponentResource):
         """Nothing: the URL says it all."""
         return {}
 
-    def _instance(self, name: str, args: DatabaseArgs, protect: bool) -> sql.DatabaseInstance:
+    def another(self, name: str, guest: Guest) -> shapes.Database:
+        """One more database with a user of its own, by Google's API: the guest brings nothing.
+
+        Users of Cloud SQL are strangers only to the outside: each may open every database of the
+        instance, as ``cloudsqlsuperuser``.
+        """
+        del guest
+        if name == self._args.database:
+            raise ValueError(f"{name} is the server's first database, not another")
+        return self._owned(f"{self._name}-{name}", name, None)
+
+    def _make(self) -> sql.DatabaseInstance:
+        name, args, protect = self._name, self._args, self._kept
         return sql.DatabaseInstance(
             f"{name}-instance",
             project=args.project,
@@ -154,18 +147,44 @@ class Database(pulumi.ComponentResource):
             ),
         )
 
-    def _database(
-        self, name: str, args: DatabaseArgs, instance: sql.DatabaseInstance, protect: bool
-    ) -> sql.Database:
-        existing = f"projects/{args.project}/instances/{args.adopt}/databases/{args.database}"
-        return sql.Database(
+    def _owned(self, name: str, database: str, existing: str | None) -> GuestDatabase:
+        """A database and a user of that name, who has a password of its own."""
+        project, instance = self._args.project, self._instance
+        secret = password(f"{name}-password", PASSWORD_LENGTH, protect=self._kept, parent=self)
+        made = sql.Database(
             f"{name}-database",
-            project=args.project,
+            project=project,
             instance=instance.name,
-            name=args.database,
+            name=database,
             # It goes with its instance, never on its own: another name leaves the data behind.
             deletion_policy="ABANDON",
-            opts=pulumi.ResourceOptions(
-                parent=self, protect=protect, import_=existing if args.adopt else None
-            ),
+            opts=pulumi.ResourceOptions(parent=self, protect=self._kept, import_=existing),
+        )
+        user = sql.User(
+            f"{name}-user",
+            project=project,
+            instance=instance.name,
+            name=database,
+            password_wo=secret,
+            password_wo_version=version(secret),
+            # Google cannot delete a user who owns something; it goes with the instance.
+            deletion_policy="ABANDON",
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        host = instance.private_ip_address
+        # Encrypted, and refused by the server otherwise. Not "verify-ca": each instance has a CA
+        # of its own, which a client could only read from a file that a URL cannot carry. The way
+        # there is private, by VPN and peering.
+        url = pulumi.Output.format(
+            "postgresql://{0}:{1}@{2}:{3}/{4}?sslmode=require",
+            *(user.name, secret, host, PORT, made.name),
+        )
+        return GuestDatabase(
+            host=host,
+            port=pulumi.Output.from_input(PORT),
+            database=made.name,
+            user=user.name,
+            url=pulumi.Output.secret(url),
+            egress=self.egress,
+            ready=[instance, made, user],
         )

@@ -12,9 +12,10 @@ import pulumi
 import pulumi_random as random
 from pulumi_gcp import iam
 
-from components.shapes import Subject
+from components.shapes import TENANT_ACCOUNTS, Subject
 
 NAMESPACE = "assertion['kubernetes.io']['namespace']"
+ACCOUNT = "assertion['kubernetes.io']['serviceaccount']['name']"
 NOBODY = "nobody"
 LONGEST_SUBJECT = 127
 LONGEST_MAPPING = 2048
@@ -31,7 +32,7 @@ class Believed:
     tracking: Sequence[Subject]
     others: Sequence[Subject]
     tenants: Sequence[str]
-    """Every service account in these namespaces."""
+    """Namespaces whose ``TENANT_ACCOUNTS`` are believed."""
 
     def __post_init__(self) -> None:
         """Refuse what Google would refuse, or what would mean something else in an expression."""
@@ -57,7 +58,13 @@ class Believed:
     def condition(self) -> str:
         """Nobody else's token is exchanged at all, whatever is granted to whom."""
         subjects, tenants = _one_of([s.name for s in self.subjects]), _one_of(self.tenants)
-        return f"assertion.sub in {subjects} || {NAMESPACE} in {tenants}"
+        worker = f"{NAMESPACE} in {tenants} && {ACCOUNT} in {_one_of(TENANT_ACCOUNTS)}"
+        return f"assertion.sub in {subjects} || {worker}"
+
+    def knows(self, subject: Subject) -> bool:
+        """Whether the condition holds for the tokens of a service account."""
+        worker = subject.namespace in self.tenants and subject.account in TENANT_ACCOUNTS
+        return subject in self.subjects or worker
 
     @property
     def mapping(self) -> dict[str, str]:

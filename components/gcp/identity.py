@@ -9,14 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
+import pulumi_kubernetes as k8s
 from pulumi_gcp import projects, storage
 
 from components.gcp.database import Database
 from components.gcp.federation import Believed, Federation, check_length
 from components.gcp.login import credentials, login
 from components.gcp.names import fitting
-from components.gcp.object_store import TRACKING, ObjectStore
-from components.shapes import Login, Subject
+from components.gcp.object_store import TRACKING, ObjectStore, tenant_folder
+from components.shapes import TENANT_ACCOUNTS, Login, Storage, Subject
 
 FOLDER_ROLE = "roles/storage.objectUser"
 """Read, write, list and delete objects; nothing about the bucket or who may use it."""
@@ -41,6 +42,9 @@ AUTOSCALER_PERMISSIONS = [
 ]
 """What Cluster Autoscaler does to instance groups. It may act as no service account, so it cannot
 start a machine with more rights than its own."""
+
+LONGEST_ACCOUNT = max(TENANT_ACCOUNTS, key=len)
+"""Of those that act as a tenant: if its name fits, all do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +74,7 @@ class IdentityArgs:
 
 
 class Identity(pulumi.ComponentResource):
-    """Pods that need no keys; fulfils ``shapes.Identity``."""
+    """Pods that need no keys; fulfils ``shapes.Identity`` and ``shapes.Landlord``."""
 
     issuer: pulumi.Output[str]
     roles: pulumi.Output[Mapping[str, str]]
@@ -98,8 +102,10 @@ class Identity(pulumi.ComponentResource):
         tenants = {
             tenant: self._federation.all_with("namespace", tenant) for tenant in args.tenants
         }
-        for tenant, members in tenants.items():
-            self._folder(f"tenant-{tenant}", f"tenants/{tenant}/", members)
+        self._grants = {
+            tenant: self._folder(f"tenant-{tenant}", tenant_folder(tenant), members)
+            for tenant, members in tenants.items()
+        }
         none: dict[str, str] = {}
         # Without any tenant, all() would make a list.
         self.roles = pulumi.Output.all(**tenants) if tenants else pulumi.Output.from_input(none)
@@ -107,7 +113,7 @@ class Identity(pulumi.ComponentResource):
         self._folder("tracking", f"{TRACKING}/", self.tracking)
         self.autoscaler = self._federation.one(args.autoscaler)
         self._scale(self.autoscaler)
-        self._file = credentials(name, args.namespace, self._federation.audience, self)
+        self._file = self._credentials(name, args.namespace)
         self.register_outputs(
             {
                 "issuer": self.issuer,
@@ -120,20 +126,40 @@ class Identity(pulumi.ComponentResource):
     def login(self, subject: Subject) -> Login:
         """What a pod that runs as this service account carries.
 
-        The file is in the namespace of the component's arguments: a pod elsewhere, such as a
-        tenant's, needs a copy of the ConfigMap under the same name there.
+        The file is in the namespace of the component's arguments. A tenant's pods find it, by
+        ``storage``, in their own.
         """
+        return self._login(subject, self._file)
+
+    def storage(self, tenant: str, namespace: pulumi.Input[str]) -> Storage:
+        """A tenant's folder, and in the tenant's namespace the file that its pods log in with."""
+        store = self._args.store
+        # Pods mount nothing of another namespace.
+        name = f"{self._name}-tenant-{tenant}"
+        file = self._credentials(name, namespace)
+        return Storage(
+            uri=pulumi.Output.concat("gs://", store.bucket, "/", tenant_folder(tenant).rstrip("/")),
+            environment=store.environment,
+            login=self._login(Subject(namespace=tenant, account=LONGEST_ACCOUNT), file),
+            egress=store.egress,
+            ready=[*store.ready, self._grants[tenant]],
+        )
+
+    def _credentials(self, name: str, namespace: pulumi.Input[str]) -> k8s.core.v1.ConfigMap:
+        return credentials(name, namespace, self._federation.audience, self, instance=self._name)
+
+    def _login(self, subject: Subject, file: k8s.core.v1.ConfigMap) -> Login:
         known = self._believed
-        if subject not in known.subjects and subject.namespace not in known.tenants:
+        if not known.knows(subject):
             raise ValueError(
                 f"{subject.name} has no identity in Google Cloud: known are "
-                f"{', '.join(s.name for s in known.subjects)}, and all service accounts of the "
-                f"tenants {', '.join(known.tenants) or '(none)'}"
+                f"{', '.join(s.name for s in known.subjects)}, and {', '.join(TENANT_ACCOUNTS)} of "
+                f"the tenants {', '.join(known.tenants) or '(none)'}"
             )
         check_length(subject)
-        return login(self._args.project, self._federation.audience, self._file.metadata.name)
+        return login(self._args.project, self._federation.audience, file.metadata.name)
 
-    def _folder(self, suffix: str, path: str, members: pulumi.Output[str]) -> None:
+    def _folder(self, suffix: str, path: str, members: pulumi.Output[str]) -> pulumi.Resource:
         folder = storage.ManagedFolder(
             f"{self._name}-folder-{suffix}",
             bucket=self._args.store.bucket,
@@ -141,7 +167,7 @@ class Identity(pulumi.ComponentResource):
             # Its grants go with it. Objects would stay, where nobody but operators reaches them.
             opts=pulumi.ResourceOptions(parent=self, protect=self._args.protect),
         )
-        storage.ManagedFolderIamMember(
+        return storage.ManagedFolderIamMember(
             f"{self._name}-member-{suffix}",
             bucket=folder.bucket,
             managed_folder=folder.name,

@@ -20,10 +20,12 @@ def credentials(
     namespace: pulumi.Input[str],
     audience: pulumi.Output[str],
     parent: pulumi.Resource,
+    *,
+    instance: str,
 ) -> k8s.core.v1.ConfigMap:
     """Where the token lies and who exchanges it: what Google's clients read instead of a key.
 
-    https://google.aip.dev/auth/4117
+    ``instance`` is what its labels say. https://google.aip.dev/auth/4117
     """
     content = pulumi.Output.json_dumps(
         {
@@ -37,7 +39,7 @@ def credentials(
     )
     return k8s.core.v1.ConfigMap(
         f"{name}-login",
-        metadata=metadata(namespace, labels("identity", name, "login")),
+        metadata=metadata(namespace, labels("identity", instance, "login")),
         data={FILE: content},
         opts=pulumi.ResourceOptions(parent=parent),
     )

@@ -22,7 +22,12 @@ DAY = 24 * 60 * 60
 SOFT_DELETE = 7 * DAY
 """How long Google can bring back what was deleted for good, the bucket itself included."""
 TRACKING = "mlflow"
-"""Folder of the tracking server; tenants have theirs in ``tenants/``."""
+"""Folder of the tracking server."""
+
+
+def tenant_folder(tenant: str) -> str:
+    """A tenant's own part of the bucket; ends in a slash, so that no tenant's contains another."""
+    return f"tenants/{tenant}/"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""PostgreSQL in a pod: one server, one volume, and an owner who is not the superuser.
+"""PostgreSQL in a pod: one server, one volume, and for each database an owner of its own.
 
 Does not back itself up: that is for the volume's own snapshots.
 """
@@ -50,7 +50,7 @@ class DatabaseArgs:
 
 
 class Database(pulumi.ComponentResource):
-    """A database that needs no cloud; fulfils ``shapes.Database``."""
+    """A database that needs no cloud; fulfils ``shapes.DatabaseServer``."""
 
     host: pulumi.Output[str]
     port: pulumi.Output[int]
@@ -69,15 +69,13 @@ class Database(pulumi.ComponentResource):
         disk = Disk(size=args.size, class_name=args.storage_class, protect=args.protect)
         server, service = on_volume(name, _server(args, access), disk, args.namespace, self)
         self.host = pulumi.Output.concat(service.metadata.name, ".", args.namespace, ".svc")
-        setup = self._owner(admin, owner, [server, service])
+        self._admin, self._script = admin, self._owner_sql()
+        setup = self._owner("owner", args.database, owner, [server, service])
         self._fence()
 
         self.port = pulumi.Output.from_input(PORT)
         self.database = self.user = pulumi.Output.from_input(args.database)
-        self.url = pulumi.Output.format(
-            "postgresql://{0}:{1}@{2}:{3}/{4}",
-            *(self.user, owner, self.host, PORT, self.database),
-        )
+        self.url = self._url(args.database, owner)
         self._ready = (server, service, setup)
         self.register_outputs(
             {
@@ -105,38 +103,59 @@ class Database(pulumi.ComponentResource):
         """Nothing: the URL says it all."""
         return {}
 
+    def another(self, name: str, guest: shapes.Guest) -> shapes.Database:
+        """One more database with an owner of its own, by a pod of the server's own image."""
+        if name == self._args.database:
+            raise ValueError(f"{name} is the server's first database, not another")
+        owner = self._password(f"{name}-owner")
+        setup = self._owner(f"{name}-owner", name, owner, self._ready)
+        admitted = self._admit(f"{name}-clients", guest.consumers)
+        return shapes.GuestDatabase(
+            host=self.host,
+            port=self.port,
+            database=pulumi.Output.from_input(name),
+            user=pulumi.Output.from_input(name),
+            url=self._url(name, owner),
+            egress=self.egress,
+            ready=[*self._ready, setup, admitted],
+        )
+
     def _password(self, role: str) -> pulumi.Output[str]:
         name, protect = f"{self._name}-{role}-password", self._args.protect
         return password(name, PASSWORD_LENGTH, protect=protect, parent=self)
 
-    def _owner(
-        self,
-        admin: pulumi.Output[str],
-        owner: pulumi.Output[str],
-        after: Sequence[pulumi.Resource],
-    ) -> k8s.batch.v1.Job:
-        args, name = self._args, self._name
-        login = secret(
-            APP,
-            name,
-            "owner-login",
-            {
-                "PGPASSWORD": admin,
-                "OWNER": args.database,
-                "OWNER_DATABASE": args.database,
-                "OWNER_PASSWORD": owner,
-            },
-            namespace=args.namespace,
-            parent=self,
+    def _url(self, database: str, owner: pulumi.Output[str]) -> pulumi.Output[str]:
+        return pulumi.Output.format(
+            "postgresql://{0}:{1}@{2}:{3}/{4}", database, owner, self.host, PORT, database
         )
-        script = k8s.core.v1.ConfigMap(
+
+    def _owner_sql(self) -> k8s.core.v1.ConfigMap:
+        args, name = self._args, self._name
+        return k8s.core.v1.ConfigMap(
             f"{name}-owner-sql",
             metadata=metadata(args.namespace, labels(APP, name, "owner")),
             data={"owner.sql": OWNER_SQL.read_text()},
             opts=pulumi.ResourceOptions(parent=self),
         )
+
+    def _owner(
+        self,
+        suffix: str,
+        database: str,
+        owner: pulumi.Output[str],
+        after: Sequence[pulumi.Resource],
+    ) -> k8s.batch.v1.Job:
+        args, name = self._args, self._name
+        values: shapes.Environment = {
+            "PGPASSWORD": self._admin,
+            "OWNER": database,
+            "OWNER_DATABASE": database,
+            "OWNER_PASSWORD": owner,
+        }
+        role = f"{suffix}-login"
+        login = secret(APP, name, role, values, namespace=args.namespace, parent=self)
         return run_once(
-            f"{name}-owner",
+            f"{name}-{suffix}",
             namespace=args.namespace,
             marks=labels(APP, name, "owner"),
             uid=UID,
@@ -152,7 +171,7 @@ class Database(pulumi.ComponentResource):
                 ],
                 "env_from": [{"secret_ref": {"name": login.metadata.name}}],
             },
-            volumes=[{"name": "sql", "config_map": {"name": script.metadata.name}}],
+            volumes=[{"name": "sql", "config_map": {"name": self._script.metadata.name}}],
             mounts=[{"name": "sql", "mount_path": "/sql", "read_only": True}],
             egress=self.egress,
             opts=pulumi.ResourceOptions(parent=self, depends_on=after),
@@ -161,12 +180,16 @@ class Database(pulumi.ComponentResource):
     def _fence(self) -> None:
         args, name = self._args, self._name
         setup = network.pods_in(args.namespace, selector(APP, name, "owner"))
-        network.policy(
-            f"{name}-clients",
+        self._admit("clients", [*args.consumers, setup])
+
+    def _admit(self, suffix: str, peers: Sequence[network.Peer]) -> k8s.networking.v1.NetworkPolicy:
+        args, name = self._args, self._name
+        return network.policy(
+            f"{name}-{suffix}",
             namespace=args.namespace,
             marks=labels(APP, name, ROLE),
             pods=selector(APP, name, ROLE),
-            incoming=[network.ingress([*args.consumers, setup], PORT)],
+            incoming=[network.ingress(peers, PORT)],
             opts=pulumi.ResourceOptions(parent=self),
         )
 

@@ -1,4 +1,7 @@
-"""An S3 store in a pod: one server, one volume, and an account that owns one bucket."""
+"""An S3 store in a pod: one server, one volume, and for each bucket an account that owns it.
+
+Buckets share the volume: none has a limit of its own.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,21 +10,25 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components import network, shapes
-from components.jobs import run_once
 from components.labels import labels, selector
+from components.onprem.bucket import APP, UID, Root, key, owned, tenant_bucket
+from components.onprem.bucket import ROLE as SETUP
 from components.onprem.volume import DATA, ROLE, Disk, Server, on_volume
 from components.pods import PullPolicy, Scratch, container, http_probe
-from components.secrets import password, secret
+from components.secrets import secret
 
-APP = "object-store"
 PORT = 7070
-UID = 1000
 DATA_PATH = "/data"
 REGION = "us-east-1"
 """What S3 clients sign for when nobody tells them otherwise."""
-KEY_LENGTHS = {"access": 20, "secret": 40}
-"""The lengths AWS uses; some clients refuse others."""
 SCRATCH = (Scratch(path="/tmp", size="1Gi"),)  # noqa: S108 - a volume of the pod's own
+
+
+STORAGE_CLIENTS: network.Peer = {
+    "namespace_selector": {"match_labels": {shapes.STORAGE_LABEL: "true"}},
+    "pod_selector": {},
+}
+"""Every pod of a namespace that says it uses storage; the store's accounts tell them apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +49,7 @@ class ObjectStoreArgs:
 
 
 class ObjectStore(pulumi.ComponentResource):
-    """A bucket that needs no cloud; fulfils ``shapes.ObjectStore``."""
+    """A bucket that needs no cloud; fulfils ``shapes.ObjectStore`` and ``shapes.Landlord``."""
 
     bucket: pulumi.Output[str]
     uri: pulumi.Output[str]
@@ -53,8 +60,8 @@ class ObjectStore(pulumi.ComponentResource):
         super().__init__("spillway:onprem:ObjectStore", name, None, opts)
         self._name, self._args = name, args
         keys = {
-            "ROOT_ACCESS_KEY": self._key("root", "access"),
-            "ROOT_SECRET_KEY": self._key("root", "secret"),
+            f"ROOT_{kind.upper()}_KEY": key(f"{name}-root", kind, protect=args.protect, parent=self)
+            for kind in ("access", "secret")
         }
         root = secret(APP, name, "root", keys, namespace=args.namespace, parent=self)
         disk = Disk(size=args.size, class_name=args.storage_class, protect=args.protect)
@@ -63,14 +70,21 @@ class ObjectStore(pulumi.ComponentResource):
             "http://", service.metadata.name, ".", args.namespace, f".svc:{PORT}"
         )
         self.bucket = pulumi.Output.from_input(args.bucket)
-        self._user = {
-            "access": self._key("user", "access"),
-            "secret": self._key("user", "secret"),
-        }
         self.uri = pulumi.Output.concat("s3://", args.bucket)
-        setup = self._make_bucket(root, [server, service])
+        self._root = Root(
+            name=name,
+            namespace=args.namespace,
+            image=args.image,
+            pull_policy=args.pull_policy,
+            endpoint=self._endpoint,
+            keys=root,
+            egress=self.egress,
+            protect=args.protect,
+        )
+        self._serves = (server, service)
+        self._keys, setup = owned(name, args.bucket, self._root, parent=self, after=self._serves)
         self._fence()
-        self._ready = (server, service, setup)
+        self._ready = (*self._serves, setup)
         self.register_outputs({"bucket": self.bucket, "uri": self.uri})
 
     @property
@@ -92,44 +106,29 @@ class ObjectStore(pulumi.ComponentResource):
     @property
     def credentials(self) -> shapes.Environment:
         """The keys of the account that owns the bucket."""
-        return {
-            "AWS_ACCESS_KEY_ID": self._user["access"],
-            "AWS_SECRET_ACCESS_KEY": self._user["secret"],
-        }
+        return self._keys
 
-    def _key(self, who: str, kind: str) -> pulumi.Output[str]:
-        name, protect = f"{self._name}-{who}-{kind}-key", self._args.protect
-        return password(name, KEY_LENGTHS[kind], protect=protect, parent=self)
+    def storage(self, tenant: str, namespace: pulumi.Input[str]) -> shapes.Storage:
+        """A bucket and an account for one tenant. Pods are let in by ``consumers``.
 
-    def _make_bucket(
-        self, root: k8s.core.v1.Secret, after: Sequence[pulumi.Resource]
-    ) -> k8s.batch.v1.Job:
-        args, name = self._args, self._name
-        keys = {"USER_ACCESS_KEY": self._user["access"], "USER_SECRET_KEY": self._user["secret"]}
-        user = secret(APP, name, "user", keys, namespace=args.namespace, parent=self)
-        return run_once(
-            f"{name}-bucket",
-            namespace=args.namespace,
-            marks=labels(APP, name, "bucket"),
-            uid=UID,
-            container={
-                "name": "bucket",
-                "image": args.image,
-                "image_pull_policy": args.pull_policy,
-                "command": ["/usr/local/bin/make-bucket"],
-                "env": [
-                    {"name": "S3_ENDPOINT", "value": self._endpoint},
-                    {"name": "BUCKET", "value": args.bucket},
-                ],
-                "env_from": [{"secret_ref": {"name": s.metadata.name}} for s in (root, user)],
-            },
+        Made beside the store: in the tenant's namespace there is nothing of it.
+        """
+        del namespace
+        bucket = tenant_bucket(tenant)
+        keys, setup = owned(
+            f"{self._name}-{bucket}", bucket, self._root, parent=self, after=self._serves
+        )
+        return shapes.Storage(
+            uri=pulumi.Output.from_input(f"s3://{bucket}"),
+            environment=self.environment,
+            credentials=keys,
             egress=self.egress,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=after),
+            ready=[*self._serves, setup],
         )
 
     def _fence(self) -> None:
         args, name = self._args, self._name
-        setup = network.pods_in(args.namespace, selector(APP, name, "bucket"))
+        setup = network.pods_in(args.namespace, selector(APP, name, SETUP))
         network.policy(
             f"{name}-clients",
             namespace=args.namespace,

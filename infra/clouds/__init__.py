@@ -1,14 +1,15 @@
 """What a stack stands on, by cloud: only the chosen cloud's module, and its SDK, is imported."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Protocol, TypeVar, cast
 
 import pulumi
 
-from components import shapes
+from components import network, shapes
+from components.labels import selector
 from infra.images import IMAGES
 from infra.sections import GIB, in_bytes
 from infra.settings import Settings
@@ -16,6 +17,11 @@ from infra.settings import Settings
 T = TypeVar("T")
 TRACKING = "mlflow"
 """Name of the tracking server, and of its database and bucket."""
+HUB = "jupyterhub"
+"""Name of JupyterHub, and of its database."""
+HUB_PYTHON = "/opt/hub/bin/python"
+HUB_UID = 10002
+"""Whom the hub's image runs as."""
 AUTOSCALER = "cluster-autoscaler"
 """Service account of Cluster Autoscaler, in the platform's namespace."""
 
@@ -28,6 +34,10 @@ class Foundation:
     store: shapes.ObjectStore
     registry: pulumi.Input[str]
     """In front of the name of every image."""
+    landlord: shapes.Landlord
+    """Gives each tenant its part of the store."""
+    hub_database: Callable[[pulumi.Input[str]], shapes.Database]
+    """A database for the hub on the same server, by the hub's image. Made by the call: once."""
     tracking: shapes.Login = field(default_factory=shapes.Login)
     """How the tracking server's pods become somebody in the cloud."""
     exports: Mapping[str, pulumi.Input[Any]] = field(default_factory=dict[str, pulumi.Input[Any]])
@@ -80,6 +90,24 @@ def onprem_peer(settings: Settings) -> shapes.Peer:
     """The company's end of the VPN, and the machines behind it."""
     here = settings.cluster.network
     return shapes.Peer(address=given(here.vpn_peer), asn=here.vpn_asn, networks=[given(here.nodes)])
+
+
+def hub_guest(
+    settings: Settings,
+    namespace: pulumi.Input[str],
+    image: pulumi.Input[str],
+    login: shapes.Login | None = None,
+) -> shapes.Guest:
+    """The hub as whoever gets a database; ``login`` is that of the pod that makes it."""
+    return shapes.Guest(
+        consumers=[network.pods_in(namespace, selector(HUB, HUB, "hub"))],
+        namespace=namespace,
+        image=image,
+        python=HUB_PYTHON,
+        uid=HUB_UID,
+        pull_policy=settings.images.pull_policy,
+        login=login or shapes.Login(),
+    )
 
 
 def image_names() -> Sequence[str]:

@@ -8,11 +8,13 @@ from infra import providers
 from infra.catalog import DATABASE_CLASSES
 from infra.clouds import (
     AUTOSCALER,
+    HUB,
     TRACKING,
     Foundation,
     exports,
     gibibytes,
     given,
+    hub_guest,
     image_names,
     onprem_peer,
 )
@@ -69,10 +71,17 @@ def build(
         opts,
     )
     identity = _identity(settings, namespace, database, store, opts)
+
+    def hub_database(image: pulumi.Input[str]) -> shapes.Database:
+        login = identity.keeper(database.maker(settings.namespace, HUB))
+        return database.another(HUB, hub_guest(settings, namespace, image, login))
+
     return Foundation(
         database=database,
         store=store,
         registry=settings.images.registry or registry.url,
+        landlord=identity,
+        hub_database=hub_database,
         tracking=identity.login(subjects(settings.namespace, TRACKING)[0]),
         exports=exports(network, store, registry, identity),
     )

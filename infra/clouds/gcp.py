@@ -8,11 +8,13 @@ from infra import providers
 from infra.catalog import DATABASE_CLASSES
 from infra.clouds import (
     AUTOSCALER,
+    HUB,
     TRACKING,
     Foundation,
     exports,
     gibibytes,
     given,
+    hub_guest,
     image_names,
     onprem_peer,
 )
@@ -82,6 +84,8 @@ def build(
         database=database,
         store=store,
         registry=settings.images.registry or registry.url,
+        landlord=identity,
+        hub_database=lambda image: database.another(HUB, hub_guest(settings, namespace, image)),
         tracking=identity.login(subjects(settings.namespace, TRACKING)[0]),
         exports=exports(network, store, registry, identity),
     )

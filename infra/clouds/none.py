@@ -4,7 +4,7 @@ import pulumi
 
 from components import onprem
 from components.mlflow import consumer
-from infra.clouds import TRACKING, Foundation
+from infra.clouds import HUB, TRACKING, Foundation, hub_guest
 from infra.images import tagged
 from infra.settings import Settings
 
@@ -40,11 +40,17 @@ def build(
             image=f"{registry}/{tagged(images, 'object-store')}",
             pull_policy=images.pull_policy,
             bucket=TRACKING,
-            consumers=[client],
+            consumers=[client, onprem.STORAGE_CLIENTS],
             size=settings.object_store.size,
             storage_class=settings.storage.class_name,
             protect=settings.protects("object-store"),
         ),
         opts,
     )
-    return Foundation(database=database, store=store, registry=registry)
+    return Foundation(
+        database=database,
+        store=store,
+        registry=registry,
+        landlord=store,
+        hub_database=lambda image: database.another(HUB, hub_guest(settings, namespace, image)),
+    )
