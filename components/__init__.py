@@ -2,5 +2,6 @@
 
 from components.mlflow import Mlflow, MlflowArgs
 from components.namespace import FencedNamespace, FencedNamespaceArgs
+from components.tenant import Tenant, TenantArgs
 
-__all__ = ["FencedNamespace", "FencedNamespaceArgs", "Mlflow", "MlflowArgs"]
+__all__ = ["FencedNamespace", "FencedNamespaceArgs", "Mlflow", "MlflowArgs", "Tenant", "TenantArgs"]

@@ -5,6 +5,12 @@ import pulumi_kubernetes as k8s
 
 CLIENT_LABEL = "spillway.dev/mlflow-client"
 """A namespace with this label set to "true" may call the tracking server."""
+WORKSPACE_LABEL = "spillway.dev/mlflow-workspace"
+"""A namespace with this label set to "true" is a workspace of the tracking server."""
+TENANT_LABEL = "spillway.dev/tenant"
+"""A namespace with this label set to "true" belongs to a tenant."""
+ROLE_LABEL = "spillway.dev/role"
+"""What a tenant's pod is: notebook, spark-executor, job or model."""
 DNS_LABEL = "spillway.dev/dns"
 """A pod with this label set to "denied" cannot look up names: it calls nobody."""
 

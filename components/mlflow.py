@@ -13,6 +13,7 @@ from components.labels import CLIENT_LABEL, labels, metadata, selector
 from components.mlflow_env import (
     PASSWORD_KEPT_IN,
     PASSWORD_PLUGIN,
+    WORKSPACES,
     Reach,
     connection_pool,
     environment,
@@ -53,6 +54,11 @@ class MlflowArgs:
     """Names clients use besides those of the Service."""
     origins: Sequence[str] = ()
     """Web origins that may call the API, besides ``https://`` and each of ``hosts``."""
+    callers: Sequence[network.Peer] = ()
+    """Pods that may call it, besides all of those in namespaces with the client label."""
+    api_server: network.Egress | None = None
+    """The rule to reach the cluster's API server. With it every tenant's namespace is a workspace,
+    and the cluster says who may do what there; without it all is one workspace, open to callers."""
     node_port: int | None = None
     pod_network: str | None = None
     """CIDR of the cluster's pods; needed with ``node_port``, which lets in everyone else."""
@@ -162,6 +168,9 @@ class Mlflow(pulumi.ComponentResource):
             automount_service_account_token=False,
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
+        asks = args.api_server is not None
+        if asks:
+            after = [*after, self._ask_the_cluster()]
         own = selector(APP, name, "server")
         template: k8s.core.v1.PodTemplateSpecArgsDict = {
             "metadata": {
@@ -182,6 +191,7 @@ class Mlflow(pulumi.ComponentResource):
                 account=account.metadata.name,
                 scratch=SCRATCH,
                 volumes=args.login.volumes,
+                token=asks,
             ),
         }
         k8s.apps.v1.Deployment(
@@ -199,6 +209,33 @@ class Mlflow(pulumi.ComponentResource):
                 depends_on=[*after, *args.store.ready],
                 delete_before_replace=True,
             ),
+        )
+
+    def _ask_the_cluster(self) -> pulumi.Resource:
+        """See which namespaces are workspaces; what callers may do is asked with their tokens."""
+        name, args = self._name, self._args
+        role = k8s.rbac.v1.ClusterRole(
+            f"{name}-workspaces",
+            metadata={"labels": self._marks},
+            rules=[
+                {
+                    "api_groups": [""],
+                    "resources": ["namespaces"],
+                    "verbs": ["get", "list", "watch"],
+                }
+            ],
+            opts=self._child,
+        )
+        return k8s.rbac.v1.ClusterRoleBinding(
+            f"{name}-workspaces-binding",
+            metadata={"labels": self._marks},
+            role_ref={
+                "api_group": "rbac.authorization.k8s.io",
+                "kind": "ClusterRole",
+                "name": role.metadata.name,
+            },
+            subjects=[{"kind": "ServiceAccount", "name": name, "namespace": args.namespace}],
+            opts=self._child,
         )
 
     def _container(self, secrets: Sequence[k8s.core.v1.Secret]) -> k8s.core.v1.ContainerArgsDict:
@@ -226,7 +263,10 @@ class Mlflow(pulumi.ComponentResource):
                         **args.store.environment,
                         **args.login.environment,
                     },
-                    connection_pool(args.replicas, args.workers),
+                    {
+                        **connection_pool(args.replicas, args.workers),
+                        **(WORKSPACES if args.api_server else {}),
+                    },
                     workers=args.workers,
                 ),
                 "env_from": [{"secret_ref": {"name": s.metadata.name}} for s in secrets],
@@ -277,7 +317,8 @@ class Mlflow(pulumi.ComponentResource):
     def _fence(self) -> Sequence[pulumi.Resource]:
         args = self._args
         callers: list[network.Peer] = [
-            {"namespace_selector": {"match_labels": {CLIENT_LABEL: "true"}}, "pod_selector": {}}
+            {"namespace_selector": {"match_labels": {CLIENT_LABEL: "true"}}, "pod_selector": {}},
+            *args.callers,
         ]
         if args.node_port is not None and args.pod_network is not None:
             outside: k8s.networking.v1.IPBlockArgsDict = {
@@ -291,7 +332,14 @@ class Mlflow(pulumi.ComponentResource):
             marks=self._marks,
             pods=selector(APP, self._name, "server"),
             incoming=[network.ingress(callers, PORT)],
-            outgoing=_distinct([*args.database.egress, *args.store.egress, *args.login.egress]),
+            outgoing=_distinct(
+                [
+                    *args.database.egress,
+                    *args.store.egress,
+                    *args.login.egress,
+                    *([args.api_server] if args.api_server else []),
+                ]
+            ),
             opts=self._child,
         )
         return [policy]

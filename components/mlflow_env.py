@@ -3,12 +3,13 @@
 Flags of ``mlflow server`` have environment names, so nothing needs to be on the command line.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.labels import WORKSPACE_LABEL
 from components.shapes import Environment
 
 MAX_CONNECTIONS = 80
@@ -22,6 +23,18 @@ IPV4 = "[0-9]*.*.*.*[0-9]"
 """fnmatch pattern of an IPv4 address. A host name cannot match: no top-level domain ends in a
 digit. Browsers cannot be tricked into sending an address as Host for another site's page."""
 IPV6 = "[[]*]"
+
+
+WORKSPACES: Environment = {
+    "MLFLOW_ENABLE_WORKSPACES": "true",
+    "MLFLOW_WORKSPACE_STORE_URI": "kubernetes://",
+    "MLFLOW_K8S_WORKSPACE_LABEL_SELECTOR": f"{WORKSPACE_LABEL}=true",
+    "MLFLOW_K8S_AUTH_AUTHORIZATION_MODE": "self_subject_access_review",
+    # Seconds for which a right that was taken away lives on.
+    "MLFLOW_K8S_AUTH_CACHE_TTL_SECONDS": "30",
+    "SPILLWAY_MLFLOW_APP": "kubernetes-auth",
+}
+"""Every namespace with the label is a workspace, and the cluster says who may do what in it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +76,13 @@ def environment(  # noqa: PLR0913 - what a server is told
     namespace: pulumi.Input[str],
     artifacts: pulumi.Input[str],
     given: Environment,
-    pool: Mapping[str, str],
+    more: Environment,
     *,
     workers: int,
 ) -> list[k8s.core.v1.EnvVarArgsDict]:
     """The whole environment, in the order it reads best in a preview.
 
-    ``given`` is what database, bucket and cloud ask for.
+    ``given`` is what database, bucket and cloud ask for, ``more`` how it shares and whom it asks.
     """
     hosts = pulumi.Output.from_input(namespace).apply(reach.allowed_hosts)
     values: Environment = {
@@ -83,7 +96,7 @@ def environment(  # noqa: PLR0913 - what a server is told
         **_endpoint(given),
         **given,
         "MLFLOW_EXPOSE_PROMETHEUS": "/prometheus",
-        **pool,
+        **more,
         # Each replica would run seven processes on a queue of its own.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_ENABLE_AI_GATEWAY": "false",

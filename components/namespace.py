@@ -1,6 +1,7 @@
 """A namespace in which nothing is allowed until a policy says so."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -20,6 +21,8 @@ class FencedNamespaceArgs:
     """Which namespace."""
 
     namespace: str
+    marks: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Labels that say what it is for."""
     protect: bool = True
 
 
@@ -42,6 +45,7 @@ class FencedNamespace(pulumi.ComponentResource):
                 "name": args.namespace,
                 "labels": {
                     **marks,
+                    **args.marks,
                     **{
                         f"pod-security.kubernetes.io/{mode}": level
                         for mode in ("enforce", "audit", "warn")

@@ -30,6 +30,26 @@ def egress(peers: Sequence[Peer], port: int) -> Egress:
     return {"to": list(peers), "ports": [{"protocol": "TCP", "port": port}]}
 
 
+LINK_LOCAL = "169.254.0.0/16"
+"""Where clouds tell any pod who its machine is, and hand out the machine's keys."""
+API_PORTS = (443, 6443)
+"""Of API servers: the Service's, and that of the servers behind it, which policies see."""
+
+
+def to_api_server(nodes: str | None) -> Egress:
+    """The rule to reach the cluster's API server, which no label picks.
+
+    ``nodes`` is the CIDR of the machines it runs on; where nobody said, anywhere but link-local.
+    """
+    block: k8s.networking.v1.IPBlockArgsDict = (
+        {"cidr": nodes} if nodes else {"cidr": "0.0.0.0/0", "except_": [LINK_LOCAL]}
+    )
+    return {
+        "to": [{"ip_block": block}],
+        "ports": [{"protocol": "TCP", "port": port} for port in API_PORTS],
+    }
+
+
 def policy(  # noqa: PLR0913 - a policy is made of exactly these
     name: str,
     *,

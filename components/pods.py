@@ -60,19 +60,20 @@ def container(
     }
 
 
-def pod(
+def pod(  # noqa: PLR0913 - what a pod is made of
     base: k8s.core.v1.PodSpecArgsDict,
     *,
     uid: int,
     account: pulumi.Input[str],
     scratch: Sequence[Scratch] = (),
     volumes: Sequence[k8s.core.v1.VolumeArgsDict] = (),
+    token: bool = False,
 ) -> k8s.core.v1.PodSpecArgsDict:
-    """A pod that runs as one unprivileged user and cannot talk to the API server."""
+    """A pod that runs as one unprivileged user; only with ``token`` the API server knows it."""
     return {
         **base,
         "service_account_name": account,
-        "automount_service_account_token": False,
+        "automount_service_account_token": token,
         # Variables such as MLFLOW_PORT=tcp://… would otherwise be injected for every Service.
         "enable_service_links": False,
         "security_context": {

@@ -137,6 +137,9 @@ class Notebooks(Section):
         ge=30,
         le=3600,
     )
+    internet: StrictBool = setting(
+        True, "Let notebooks and jobs call public addresses.", "true or false"
+    )
     pre_pull: StrictBool = setting(
         True, "Keep the images of the profiles on every node.", "true or false"
     )

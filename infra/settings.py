@@ -107,7 +107,8 @@ class Settings(Section):
     notebooks: Notebooks = setting(
         Notebooks(),
         "The hub and the servers it starts.",
-        "a map with: hosts, nodePort, homeSize, sizes, idle, namedServers, startSeconds, prePull",
+        "a map with: hosts, nodePort, homeSize, sizes, idle, namedServers, "
+        "startSeconds, internet, prePull",
     )
     tenants: dict[NamespaceName, Tenant] = setting(
         {},

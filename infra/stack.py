@@ -3,9 +3,11 @@
 import pulumi
 
 from components import FencedNamespace, FencedNamespaceArgs, Mlflow, MlflowArgs
+from components.hub import viewer_pods
 from components.labels import CLIENT_LABEL
-from infra import providers
-from infra.clouds import TRACKING, Foundation, pick
+from components.network import to_api_server
+from infra import notebooks, providers, teams
+from infra.clouds import HUB, TRACKING, Foundation, pick
 from infra.images import tagged
 from infra.settings import Settings, load
 
@@ -21,7 +23,15 @@ def assemble() -> None:
         opts,
     )
     foundation = pick(settings).build(settings, platform.namespace, cluster)
+    built = teams.build(settings, platform.namespace, foundation, opts)
     mlflow = _tracking(settings, platform.namespace, foundation, opts)
+    if settings.login is not None:
+        hub = notebooks.build(
+            settings, settings.login, platform.namespace, foundation, mlflow, built, opts
+        )
+        pulumi.export("hubUrl", hub.url)
+        pulumi.export("hubNodePort", hub.node_port)
+        pulumi.export("hubPassword", hub.password)
 
     pulumi.export("namespace", platform.namespace)
     pulumi.export("mlflowTrackingUri", mlflow.tracking_uri)
@@ -47,6 +57,9 @@ def _tracking(
             database=foundation.database,
             store=foundation.store,
             login=foundation.tracking,
+            callers=[viewer_pods(namespace, HUB)],
+            # Without tenants there is nobody to keep apart.
+            api_server=to_api_server(settings.cluster.network.nodes) if settings.tenants else None,
             replicas=settings.mlflow.replicas,
             workers=settings.mlflow.workers,
             hosts=settings.mlflow.hosts,

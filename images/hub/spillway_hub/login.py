@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from typing import Any
 
+import requests
 from jupyterhub.auth import Authenticator, DummyAuthenticator
 from oauthenticator.generic import GenericOAuthenticator
 from oauthenticator.github import GitHubOAuthenticator
@@ -211,9 +209,10 @@ def discover(issuer: str) -> dict[str, Any]:
     url = issuer.rstrip("/") + DISCOVERY
     for attempt in range(1, TRIES + 1):
         try:
-            with urllib.request.urlopen(url, timeout=10) as answer:
-                return json.load(answer)
-        except (urllib.error.URLError, ValueError) as error:
+            answer = requests.get(url, timeout=10)
+            answer.raise_for_status()
+            return answer.json()
+        except requests.RequestException as error:
             if attempt == TRIES:
                 raise SystemExit(
                     f"spillway:login.issuer is {issuer}, but {url} does not describe a "

@@ -1,0 +1,63 @@
+"""What a service account may do in a namespace: a Role and its binding."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components.labels import metadata
+from components.shapes import Subject
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """Some verbs on some kinds of objects."""
+
+    groups: Sequence[str]
+    resources: Sequence[str]
+    verbs: Sequence[str]
+    names: Sequence[str] = ()
+    """Only these objects; all when none is named."""
+
+
+def bind(  # noqa: PLR0913, PLR0917 - who may do what, and where
+    name: str,
+    rules: Sequence[Rule],
+    subject: Subject,
+    namespace: pulumi.Input[str],
+    marks: dict[str, str],
+    parent: pulumi.Resource,
+) -> k8s.rbac.v1.RoleBinding:
+    """Let the account do this in the namespace, wherever the account itself lives."""
+    child = pulumi.ResourceOptions(parent=parent)
+    role = k8s.rbac.v1.Role(
+        f"{name}-role",
+        metadata=metadata(namespace, marks),
+        rules=[_rule(rule) for rule in rules],
+        opts=child,
+    )
+    return k8s.rbac.v1.RoleBinding(
+        f"{name}-binding",
+        metadata=metadata(namespace, marks),
+        role_ref={
+            "api_group": "rbac.authorization.k8s.io",
+            "kind": "Role",
+            "name": role.metadata.name,
+        },
+        subjects=[
+            {"kind": "ServiceAccount", "name": subject.account, "namespace": subject.namespace}
+        ],
+        opts=child,
+    )
+
+
+def _rule(rule: Rule) -> k8s.rbac.v1.PolicyRuleArgsDict:
+    found: k8s.rbac.v1.PolicyRuleArgsDict = {
+        "api_groups": list(rule.groups),
+        "resources": list(rule.resources),
+        "verbs": list(rule.verbs),
+    }
+    if rule.names:
+        found["resource_names"] = list(rule.names)
+    return found

@@ -1,0 +1,111 @@
+"""The hub of a stack: who logs in how, and what he may start in which team."""
+
+from collections.abc import Mapping
+
+import pulumi
+
+from components import network
+from components.hub import JupyterHub, JupyterHubArgs, Login, Servers, Team
+from components.mlflow import PORT as TRACKING_PORT
+from components.mlflow import Mlflow, consumer
+from infra import people, teams
+from infra.clouds import HUB, TRACKING, Foundation
+from infra.images import tagged
+from infra.people import Provider
+from infra.profiles import allowed, profiles
+from infra.settings import Settings, encrypted
+
+NOTEBOOK, SPARK = "notebook", "notebook"  # until there is a Spark image
+
+
+def build(  # noqa: PLR0913, PLR0917 - what a hub stands on
+    settings: Settings,
+    login: people.Login,
+    namespace: pulumi.Output[str],
+    foundation: Foundation,
+    tracking: Mlflow,
+    built: Mapping[str, teams.Team],
+    opts: pulumi.ResourceOptions,
+) -> JupyterHub:
+    """The hub, and with it the proxy and the experiments page."""
+    images, notebooks = settings.images, settings.notebooks
+    crews = {name: _team(name, settings, team, foundation) for name, team in built.items()}
+
+    def image(name: str) -> pulumi.Output[str]:
+        return pulumi.Output.concat(foundation.registry, "/", tagged(images, name))
+
+    return JupyterHub(
+        HUB,
+        JupyterHubArgs(
+            namespace=namespace,
+            image=image("hub"),
+            proxy_image=image("proxy"),
+            pull_policy=images.pull_policy,
+            login=_login(login),
+            login_secret=None
+            if login.provider is Provider.DUMMY
+            else encrypted(settings.login_client_secret),
+            teams=crews,
+            profiles=profiles(settings),
+            servers=Servers(
+                home_size=notebooks.home_size,
+                storage_class=settings.storage.class_name,
+                start_seconds=notebooks.start_seconds,
+                named=notebooks.named_servers,
+                server_minutes=notebooks.idle.server_minutes,
+                kernel_minutes=notebooks.idle.kernel_minutes,
+                pull_policy=images.pull_policy,
+            ),
+            database=foundation.hub_database(image("hub")),
+            tracking=consumer(namespace, TRACKING),
+            tracking_uri=tracking.tracking_uri,
+            tracking_port=TRACKING_PORT,
+            api_server=network.to_api_server(settings.cluster.network.nodes),
+            node_port=notebooks.node_port,
+            pod_network=settings.cluster.network.pods,
+            pull=_pulled(settings, foundation) if notebooks.pre_pull else (),
+            protect=settings.protects(HUB),
+        ),
+        opts,
+    )
+
+
+def _login(login: people.Login) -> Login:
+    return Login(
+        provider=login.provider.value,
+        client_id=login.client_id,
+        hosted_domain=login.hosted_domain,
+        organizations=login.organizations,
+        issuer=login.issuer,
+        username_claim=login.username_claim,
+        groups_claim=login.groups_claim,
+        scopes=login.scopes,
+    )
+
+
+def _team(name: str, settings: Settings, team: teams.Team, foundation: Foundation) -> Team:
+    tenant = settings.tenants[name]
+    return Team(
+        namespace=team.tenant.namespace,
+        members=tenant.members,
+        admins=tenant.admins,
+        profiles=allowed(settings, name),
+        notebook=_image(name, NOTEBOOK, settings, foundation),
+        spark=_image(name, SPARK, settings, foundation),
+        storage=team.storage,
+    )
+
+
+def _image(tenant: str, base: str, settings: Settings, foundation: Foundation) -> pulumi.Input[str]:
+    own = settings.tenants[tenant].image
+    return own or pulumi.Output.concat(foundation.registry, "/", tagged(settings.images, base))
+
+
+def _pulled(settings: Settings, foundation: Foundation) -> list[pulumi.Input[str]]:
+    """Every image of the teams once."""
+    named = {
+        settings.tenants[tenant].image or base: _image(tenant, base, settings, foundation)
+        for tenant in settings.tenants
+        for base in (NOTEBOOK, SPARK)
+    }
+    return list(named.values())

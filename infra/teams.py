@@ -1,0 +1,69 @@
+"""The teams of a stack: a namespace, storage and rights for each of ``spillway:tenants``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+
+from components import Tenant, TenantArgs, network, shapes
+from components.hub import HUB_PORT, hub_pods, proxy_pods, spawner, viewer
+from components.mlflow import PORT as TRACKING_PORT
+from components.mlflow import consumer
+from components.tenant import Platform
+from infra.clouds import HUB, TRACKING, Foundation
+from infra.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Team:
+    """A tenant that stands."""
+
+    tenant: Tenant
+    storage: shapes.Storage
+
+
+def build(
+    settings: Settings,
+    namespace: pulumi.Output[str],
+    foundation: Foundation,
+    opts: pulumi.ResourceOptions,
+) -> Mapping[str, Team]:
+    """Every team by name."""
+    platform = Platform(
+        tracking=consumer(namespace, TRACKING),
+        tracking_port=TRACKING_PORT,
+        hub=hub_pods(namespace, HUB),
+        hub_port=HUB_PORT,
+        proxy=proxy_pods(namespace, HUB),
+        spawner=spawner(settings.namespace, HUB),
+        viewer=viewer(settings.namespace, HUB),
+        api_server=network.to_api_server(settings.cluster.network.nodes),
+    )
+    return {name: _team(name, settings, platform, foundation, opts) for name in settings.tenants}
+
+
+def _team(
+    name: str,
+    settings: Settings,
+    platform: Platform,
+    foundation: Foundation,
+    opts: pulumi.ResourceOptions,
+) -> Team:
+    quota = settings.tenants[name].quota
+    title = f"tenant-{name}"
+    tenant = Tenant(
+        title,
+        TenantArgs(
+            namespace=name,
+            cpu=quota.cpu,
+            memory=quota.memory,
+            gpus=quota.gpu.onprem + quota.gpu.burst,
+            platform=platform,
+            internet=settings.notebooks.internet,
+            protect=settings.protects(title),
+        ),
+        opts,
+    )
+    storage = foundation.landlord.storage(name, tenant.namespace)
+    tenant.keep(storage)
+    return Team(tenant=tenant, storage=storage)
