@@ -129,18 +129,20 @@ class Identity(pulumi.ComponentResource):
         The file is in the namespace of the component's arguments. A tenant's pods find it, by
         ``storage``, in their own.
         """
-        return self._login(subject, self._file)
+        self._check(subject)
+        return self._login(self._file)
 
     def storage(self, tenant: str, namespace: pulumi.Input[str]) -> Storage:
         """A tenant's folder, and in the tenant's namespace the file that its pods log in with."""
         store = self._args.store
+        self._check(Subject(namespace=tenant, account=LONGEST_ACCOUNT))
         # Pods mount nothing of another namespace.
         name = f"{self._name}-tenant-{tenant}"
         file = self._credentials(name, namespace)
         return Storage(
             uri=pulumi.Output.concat("gs://", store.bucket, "/", tenant_folder(tenant).rstrip("/")),
             environment=store.environment,
-            login=self._login(Subject(namespace=tenant, account=LONGEST_ACCOUNT), file),
+            login=self._login(file),
             egress=store.egress,
             ready=[*store.ready, self._grants[tenant]],
         )
@@ -148,7 +150,7 @@ class Identity(pulumi.ComponentResource):
     def _credentials(self, name: str, namespace: pulumi.Input[str]) -> k8s.core.v1.ConfigMap:
         return credentials(name, namespace, self._federation.audience, self, instance=self._name)
 
-    def _login(self, subject: Subject, file: k8s.core.v1.ConfigMap) -> Login:
+    def _check(self, subject: Subject) -> None:
         known = self._believed
         if not known.knows(subject):
             raise ValueError(
@@ -157,6 +159,8 @@ class Identity(pulumi.ComponentResource):
                 f"the tenants {', '.join(known.tenants) or '(none)'}"
             )
         check_length(subject)
+
+    def _login(self, file: k8s.core.v1.ConfigMap) -> Login:
         return login(self._args.project, self._federation.audience, file.metadata.name)
 
     def _folder(self, suffix: str, path: str, members: pulumi.Output[str]) -> pulumi.Resource:

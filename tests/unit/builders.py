@@ -7,7 +7,15 @@ from typing import Any, ClassVar
 import pulumi
 import yaml
 
-from components import FencedNamespace, FencedNamespaceArgs, Mlflow, MlflowArgs, network, onprem
+from components import (
+    FencedNamespace,
+    FencedNamespaceArgs,
+    Mlflow,
+    MlflowArgs,
+    network,
+    onprem,
+    shapes,
+)
 from components.mlflow import consumer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,6 +35,17 @@ def database(name: str = "database", **changes: Any) -> onprem.Database:
         "size": "5Gi",
     }
     return onprem.Database(name, onprem.DatabaseArgs(**{**defaults, **changes}))
+
+
+def guest(**changes: Any) -> shapes.Guest:
+    defaults = {
+        "consumers": [{"pod_selector": {"match_labels": {"app": "hub"}}}],
+        "namespace": "spillway",
+        "image": "localhost/spillway/hub:1",
+        "python": "/opt/hub/bin/python",
+        "uid": 10002,
+    }
+    return shapes.Guest(**{**defaults, **changes})
 
 
 def object_store(name: str = "object-store", **changes: Any) -> onprem.ObjectStore:

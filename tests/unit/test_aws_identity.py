@@ -1,5 +1,6 @@
 """Who of the cluster may do what in AWS: policies decided as AWS would decide them."""
 
+import pulumi_kubernetes as k8s
 import pytest
 from aws_builders import AUTOSCALER, MIGRATION, SERVER, identity
 from computed_aws import ACCOUNT
@@ -52,14 +53,16 @@ def may(made, role: str, action: str, resource: str, **context: str) -> bool:
     )
 
 
-@pytest.mark.parametrize("account", ["default", "notebook", "a-1"])
-def test_every_account_of_a_tenant_and_nobody_else_becomes_the_tenant(made, account):
+@pytest.mark.parametrize("account", ["notebook", "job", "model"])
+def test_what_works_for_a_tenant_and_nobody_else_becomes_the_tenant(made, account):
     assert may_become(made, TENANT, f"{ROOT}:vision:{account}")
     for sub in (
         f"{ROOT}:vision2:{account}",
         f"{ROOT}:visio:{account}",
         f"{ROOT}:language:{account}",
         f"{ROOT}:spillway:{account}",
+        f"{ROOT}:vision:default",
+        f"{ROOT}:vision:{account}2",
         f"{ROOT}:x:vision:{account}",
         f"system:node:vision:{account}",
         "",
@@ -88,7 +91,7 @@ def test_the_platforms_roles_are_for_single_accounts(made):
 @pytest.mark.parametrize("role", ROLES)
 def test_a_token_for_somebody_else_or_of_another_cluster_opens_nothing(made, role):
     (statement,) = statements(made.named(role)["assumeRolePolicy"])
-    subject = {TENANT: f"{ROOT}:vision:x", OTHER: f"{ROOT}:vision2:x"}.get(role)
+    subject = {TENANT: f"{ROOT}:vision:job", OTHER: f"{ROOT}:vision2:job"}.get(role)
     subject = subject or {"identity-tracking": SERVER, "identity-autoscaler": AUTOSCALER}[role].name
 
     assert may_become(made, role, subject)
@@ -282,6 +285,7 @@ def test_the_token_is_made_for_the_audience_that_the_roles_ask_for(made, resolve
     "subject",
     [
         Subject(namespace="spillway", account="default"),
+        Subject(namespace="vision", account="default"),
         Subject(namespace="kube-system", account="cluster-autoscaler"),
     ],
 )
@@ -289,8 +293,66 @@ def test_a_stranger_cannot_sign_in_and_learns_who_can(subject, engine, resolve):
     with pytest.raises(ValueError, match="has no role in AWS") as error:
         resolve(lambda: identity().login(subject).environment)
 
-    for known in (subject.name, SERVER.name, AUTOSCALER.name, "any account in vision2"):
+    for known in (subject.name, SERVER.name, AUTOSCALER.name, f"{ROOT}:vision2:model"):
         assert known in str(error.value)
+
+
+MAKER = Subject(namespace="spillway", account="database-hub-owner")
+
+
+def with_a_keeper():
+    made = identity()
+    return [made.urn, made.keeper(MAKER).environment["AWS_ROLE_ARN"]]
+
+
+def test_what_makes_another_database_reads_the_password_and_nothing_else():
+    made = recorded(with_a_keeper)
+    role = "identity-database-hub-owner"
+    via = {
+        "kms__ViaService": "secretsmanager.eu-central-1.amazonaws.com",
+        "kms__EncryptionContext__SecretARN": SECRET,
+    }
+
+    assert may_become(made, role, MAKER.name)
+    for other in (SERVER.name, f"{ROOT}:vision:notebook", f"{ROOT}:spillway:default"):
+        assert not may_become(made, role, other), other
+    assert may(made, role, "secretsmanager:GetSecretValue", SECRET)
+    assert may(made, role, "kms:Decrypt", KEY, **via)
+    assert not may(made, role, "s3:GetObject", f"{BUCKET}/mlflow/1/x")
+    assert not may(made, role, "s3:ListBucket", BUCKET, s3__prefix="mlflow/")
+    assert not may_become(made, "identity-tracking", MAKER.name)
+
+
+def test_nobody_becomes_a_role_before_it_may_do_something(engine, resolve):
+    def client():
+        made = identity("another")
+        made.keeper(MAKER)
+        return k8s.core.v1.ConfigMap("client", data=made.keeper(MAKER).environment).urn
+
+    resolve(client)
+    waits = {urn.rpartition("::")[2] for urn in engine.requests["client"].dependencies}
+    assert {"another-database-hub-owner", "another-database-hub-owner-access"} <= waits
+
+
+def test_a_tenants_storage_is_what_its_role_opens(made, resolve, engine):
+    storage = resolve(lambda: vars(identity().storage("vision", "vision")))
+
+    bucket, _, path = storage["uri"].removeprefix("s3://").partition("/")
+    assert f"arn:aws:s3:::{bucket}" == BUCKET
+    assert may(made, TENANT, "s3:PutObject", f"{BUCKET}/{path}/data.parquet")
+    assert may(made, TENANT, "s3:ListBucket", BUCKET, s3__prefix=f"{path}/")
+    assert storage["environment"] == {
+        "AWS_REGION": "eu-central-1",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+    }
+    assert storage["credentials"] == {}
+    role = resolve(lambda: identity("two").storage("vision", "vision").login.environment)
+    assert role["AWS_ROLE_ARN"] == f"arn:aws:iam::{ACCOUNT}:role/two-tenant-vision"
+
+
+def test_no_storage_for_a_tenant_that_has_no_role(engine, resolve):
+    with pytest.raises(ValueError, match="has no role in AWS"):
+        resolve(lambda: identity().storage("language", "language").uri)
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,21 @@ def test_a_cloud_offers_all_its_shape_asks_for(cloud, name):
         assert list(given.parameters) == list(wanted.parameters)
 
 
+@pytest.mark.parametrize(
+    ("component", "shape", "method"),
+    [
+        *((cloud.Database, shapes.DatabaseServer, "another") for cloud in (onprem, aws, gcp)),
+        (onprem.ObjectStore, shapes.Landlord, "storage"),
+        *((cloud.Identity, shapes.Landlord, "storage") for cloud in (aws, gcp)),
+    ],
+)
+def test_what_is_asked_of_any_cloud_is_asked_in_the_same_way(component, shape, method):
+    wanted, given = (inspect.signature(getattr(c, method)) for c in (shape, component))
+    assert list(given.parameters.values()) == [
+        p.replace(annotation=given.parameters[n].annotation) for n, p in wanted.parameters.items()
+    ]
+
+
 @each_token
 def test_every_child_carries_every_label(token):
     engine = one(token)

@@ -1,6 +1,7 @@
 """Cloud SQL: private, encrypted, locked twice, and its password nowhere in plain."""
 
 import pytest
+from builders import guest
 from builders_gcp import PROJECT, database
 from pulumi.runtime.rpc import is_rpc_secret
 
@@ -187,3 +188,63 @@ def test_data_is_never_deleted_on_its_own(engine, resolve):
 
     for name in ("database-database", "database-user"):
         assert engine.named(name)["deletionPolicy"] == "ABANDON"
+
+
+def second(**changes):
+    return database(**changes).another("jupyterhub", guest())
+
+
+def test_another_database_is_on_the_same_server_with_a_user_and_a_password_of_its_own(
+    engine, resolve
+):
+    values = resolve(lambda: [(d := second()).host, d.port, d.database, d.user, d.url])
+
+    other = "hunter2databasejupyterhubpassword"
+    assert values == [
+        "10.97.0.3",
+        5432,
+        "jupyterhub",
+        "jupyterhub",
+        f"postgresql://jupyterhub:{other}@10.97.0.3:5432/jupyterhub?sslmode=require",
+    ]
+    assert len(engine.of("DatabaseInstance")) == 1
+    for name in ("database-jupyterhub-database", "database-jupyterhub-user"):
+        assert engine.named(name)["name"] == "jupyterhub"
+        assert engine.named(name)["deletionPolicy"] == "ABANDON"
+        assert engine.named(name)["instance"] == engine.named("database-database")["instance"]
+    assert engine.named("database-jupyterhub-user")["passwordWo"]["value"] == other
+
+
+@pytest.mark.parametrize("protect", [True, False])
+def test_another_database_is_protected_like_the_first(protect, engine, resolve):
+    resolve(lambda: second(protect=protect).url)
+
+    for name in ("database-jupyterhub-database", "database-jupyterhub-password"):
+        assert engine.requests[name].protect is protect, name
+
+
+def test_another_database_is_made_and_never_imported(engine, resolve):
+    resolve(lambda: second(adopt="old-mlflow", protect=False).url)
+
+    assert engine.requests["database-jupyterhub-database"].importId == ""
+    assert engine.requests["database-jupyterhub-database"].protect is True
+    assert engine.requests["database-jupyterhub-password"].protect is True
+
+
+def test_whoever_uses_another_database_waits_for_it(resolve):
+    egress, first, is_secret, ready = resolve(
+        lambda: [
+            (d := second()).egress,
+            database("first").egress,
+            d.url.is_secret(),
+            [r.urn for r in d.ready],
+        ]
+    )
+
+    assert [urn.rpartition("::")[2] for urn in ready] == [
+        INSTANCE,
+        "database-jupyterhub-database",
+        "database-jupyterhub-user",
+    ]
+    assert egress == first
+    assert is_secret is True

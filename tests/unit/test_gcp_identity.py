@@ -5,7 +5,8 @@ import json
 import pytest
 from builders_gcp import AUTOSCALER, ISSUER, JWKS, MIGRATION, PROJECT, SERVER, identity
 
-from components.gcp.federation import Believed
+from components.gcp.federation import Believed, check_length
+from components.gcp.login import MOUNT
 from components.shapes import Subject
 
 POOL = "projects/123456789012/locations/global/workloadIdentityPools/identity-0badcafe"
@@ -15,8 +16,10 @@ PROVIDER = f"//iam.googleapis.com/{POOL}/providers/kubernetes"
 def cel(expression, subject):
     """What a CEL expression of ours says of the token of a service account."""
     test, _, choice = expression.partition(" ? ")
-    token = {"sub": subject.name, "kubernetes.io": {"namespace": subject.namespace}}
-    code = test.replace("assertion.sub", "assertion['sub']").replace("||", "or")
+    cluster = {"namespace": subject.namespace, "serviceaccount": {"name": subject.account}}
+    token = {"sub": subject.name, "kubernetes.io": cluster}
+    code = test.replace("assertion.sub", "assertion['sub']")
+    code = code.replace("||", "or").replace("&&", "and")
     value = eval(code, {"__builtins__": {}}, {"assertion": token})
     if not choice:
         return value
@@ -49,7 +52,9 @@ def grants(engine, subject):
     ("subject", "folders"),
     [
         (Subject(namespace="vision", account="notebook"), {"tenants/vision/"}),
-        (Subject(namespace="vision", account="default"), {"tenants/vision/"}),
+        (Subject(namespace="vision", account="job"), {"tenants/vision/"}),
+        (Subject(namespace="vision", account="model"), {"tenants/vision/"}),
+        (Subject(namespace="vision", account="default"), set()),
         (Subject(namespace="language", account="notebook"), {"tenants/language/"}),
         (SERVER, {"mlflow/"}),
         (MIGRATION, {"mlflow/"}),
@@ -60,7 +65,7 @@ def grants(engine, subject):
         (Subject(namespace="visio", account="n"), set()),
         # Who may name accounts freely cannot pass as somebody else.
         (Subject(namespace="stranger", account="vision"), set()),
-        (Subject(namespace="vision", account="mlflow"), {"tenants/vision/"}),
+        (Subject(namespace="vision", account="mlflow"), set()),
     ],
     ids=lambda value: value.name if isinstance(value, Subject) else None,
 )
@@ -76,7 +81,9 @@ def test_everybody_opens_their_own_folder_only(subject, folders, engine, resolve
         (SERVER, True),
         (MIGRATION, True),
         (AUTOSCALER, True),
-        (Subject(namespace="vision", account="anybody"), True),
+        (Subject(namespace="vision", account="notebook"), True),
+        (Subject(namespace="vision", account="anybody"), False),
+        (Subject(namespace="stranger", account="notebook"), False),
         (Subject(namespace="spillway", account="default"), False),
         (Subject(namespace="kube-system", account="cluster-autoscaler"), False),
         (Subject(namespace="default", account="default"), False),
@@ -96,7 +103,9 @@ def test_the_condition_reads_as_google_wants_it(engine, resolve):
         'assertion.sub in ["system:serviceaccount:spillway:mlflow",'
         '"system:serviceaccount:spillway:mlflow-migration",'
         '"system:serviceaccount:spillway:cluster-autoscaler"] || '
-        "assertion['kubernetes.io']['namespace'] in [\"vision\",\"language\"]"
+        "assertion['kubernetes.io']['namespace'] in [\"vision\",\"language\"] && "
+        "assertion['kubernetes.io']['serviceaccount']['name'] in "
+        '["notebook","job","model"]'
     )
 
 
@@ -236,7 +245,7 @@ def test_googles_own_client_takes_the_file(engine, resolve, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "subject", [SERVER, MIGRATION, AUTOSCALER, Subject(namespace="vision", account="any")]
+    "subject", [SERVER, MIGRATION, AUTOSCALER, Subject(namespace="vision", account="job")]
 )
 def test_everybody_known_may_log_in(subject, resolve):
     assert logged_in(resolve, subject)
@@ -291,4 +300,46 @@ def test_an_account_whose_name_google_cannot_take_is_refused():
 
 def test_neither_can_a_tenants_account_with_such_a_name_log_in(engine):
     with pytest.raises(ValueError, match="127"):
-        identity().login(Subject(namespace="vision", account="a" * 120))
+        check_length(Subject(namespace="vision", account="a" * 120))
+
+
+def test_a_tenants_storage_is_its_folder_and_its_pods_find_the_file_in_their_namespace(
+    engine, resolve
+):
+    def build():
+        storage = identity().storage("vision", "vision")
+        login = storage.login
+        return [
+            [storage.uri, storage.environment, storage.credentials],
+            [login.environment, login.volumes[0], login.egress],
+            [r.urn for r in storage.ready],
+        ]
+
+    (uri, environment, credentials), (variables, volume, egress), ready = resolve(build)
+
+    folders = [f["name"] for f in engine.of("ManagedFolder").values()]
+    assert uri == "gs://identity-s3-bucket-0badcaf/tenants/vision"
+    assert f"{uri.partition('0badcaf/')[2]}/" in folders
+    assert (environment, credentials) == ({"GOOGLE_CLOUD_PROJECT": PROJECT}, {})
+    assert variables["GOOGLE_APPLICATION_CREDENTIALS"].startswith(MOUNT)
+    file = volume["projected"]["sources"][1]["config_map"]["name"]
+    copy, first = engine.named(file), engine.named("identity-login")
+    assert copy["metadata"]["namespace"] == "vision"
+    assert first["metadata"]["namespace"] == "spillway"
+    assert copy["data"] == first["data"]
+    assert [rule["ports"][0]["port"] for rule in egress] == [443]
+    waits = [urn.rpartition("::")[2] for urn in ready]
+    assert waits == ["identity-s3-bucket", "identity-member-tenant-vision"]
+
+
+def test_labels_of_a_tenants_file_fit_whatever_the_tenant_is_called(engine, resolve):
+    tenant = "a" * 63
+    resolve(lambda: identity(tenants=[tenant]).storage(tenant, tenant).uri)
+
+    file = engine.named(f"identity-tenant-{tenant}-login")
+    assert all(len(value) <= 63 for value in file["metadata"]["labels"].values())
+
+
+def test_no_storage_for_a_tenant_that_is_no_tenant(engine, resolve):
+    with pytest.raises(ValueError, match="has no identity in Google Cloud"):
+        identity().storage("stranger", "stranger")

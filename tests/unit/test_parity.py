@@ -1,7 +1,9 @@
 """Both clouds offer the same: every shape, every output, and the same platform on top."""
 
+import dataclasses
 import inspect
 import os
+import re
 import subprocess
 import sys
 from functools import cache
@@ -12,12 +14,15 @@ import pytest
 from recording import recorded, recording, settle
 
 from components import aws, gcp, shapes
-from infra import stack
+from infra import providers, stack
+from infra.clouds import HUB, pick
+from infra.settings import load
 
 SHAPES = ("Network", "Database", "ObjectStore", "Identity", "Registry")
 CLOUDS = {"prod": aws, "prod-gcp": gcp}
-ONLY_ON_GCP = {"kubernetes:core/v1:ConfigMap identity-login"}
-"""Google's clients want a file that says where the token is; AWS' read variables."""
+ONLY_ON_GCP = re.compile(r"kubernetes:core/v1:ConfigMap identity(-tenant-[a-z]+)?-login")
+"""Google's clients want a file in their namespace that says where the token is; AWS' read
+variables."""
 
 
 def program(name: str):
@@ -102,7 +107,8 @@ def test_kubernetes_objects_are_the_same_but_for_what_a_client_reads():
         {r for r in typed(name) if r.startswith("kubernetes:")} for name in ("prod", "prod-gcp")
     )
 
-    assert other - one == ONLY_ON_GCP
+    assert "kubernetes:core/v1:ConfigMap identity-login" in other - one
+    assert [r for r in other - one if not ONLY_ON_GCP.fullmatch(r)] == []
     assert one - other == set()
 
 
@@ -143,3 +149,90 @@ print([m for m in ("pulumi_aws", "pulumi_gcp") if m in sys.modules])
         check=False,
     )
     assert done.stdout.strip() == str(imported), done.stderr
+
+
+ALL = ("dev", "prod", "prod-gcp")
+TENANT, IMAGE = "vision", "registry.example.com/hub:1"
+
+
+def asked(name: str):
+    """What a stack asks of its foundation later: a tenant's storage, and the hub's database."""
+    pulumi.runtime.set_all_config(builders.stack_config(name), [])
+    settings = load()
+    namespace = pulumi.Output.from_input(settings.namespace)
+    cluster = providers.kubernetes(settings)
+    foundation = pick(settings).build(settings, namespace, cluster)
+    storage = foundation.landlord.storage(TENANT, pulumi.Output.from_input(TENANT))
+    database = foundation.hub_database(pulumi.Output.from_input(IMAGE))
+    return storage, database
+
+
+def plain(part: object) -> dict[str, object]:
+    return {k: v for k, v in vars(part).items() if k != "ready"}
+
+
+@cache
+def answered(name: str):
+    with recording() as engine:
+        storage, database, login = settle(lambda: _plain(name))
+        return engine, storage, database, login
+
+
+def _plain(name: str):
+    storage, database = asked(name)
+    given = plain(storage)
+    return [given, plain(database), plain(given.pop("login"))]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_tenants_storage_says_where_it_is_and_how_to_reach_it(name):
+    _, storage, _, login = answered(name)
+
+    assert {f.name for f in dataclasses.fields(shapes.Storage)} == {*storage, "login", "ready"}
+    scheme, _, place = storage["uri"].partition("://")
+    assert scheme == ("gs" if name == "prod-gcp" else "s3")
+    assert place.endswith(f"tenants/{TENANT}" if name != "dev" else f"tenant-{TENANT}")
+    assert storage["environment"], "a client is told something"
+    assert storage["egress"]
+    # Keys in the cluster, an identity in a cloud; never both.
+    assert bool(storage["credentials"]) is (name == "dev")
+    for part in ("environment", "volumes", "mounts", "egress"):
+        assert bool(login[part]) is (name != "dev"), part
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_hubs_database_is_another_one_on_the_same_server(name):
+    engine, _, database, _ = answered(name)
+
+    assert {f.name for f in dataclasses.fields(shapes.GuestDatabase)} == {*database, "ready"}
+    assert (database["database"], database["user"], database["port"]) == (HUB, HUB, 5432)
+    assert database["url"].startswith(f"postgresql://{HUB}:hunter2database{HUB}")
+    assert f"@{database['host']}:5432/{HUB}" in database["url"]
+    assert ("?sslmode=require" in database["url"]) is (name != "dev")
+    assert database["environment"] == {}, "the URL says it all"
+    servers = [kind for kind in ("Instance", "DatabaseInstance", "StatefulSet") if engine.of(kind)]
+    assert len(servers) == 1
+    kept = {engine.requests[n].protect for n in engine.of("RandomPassword") if HUB in n}
+    assert kept == {name != "dev"}, "as the file says"
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_the_hub_and_a_tenant_need_goes_through_explicit_providers(name):
+    engine = answered(name)[0]
+
+    late = [c.name for c in engine.children() if HUB in c.name or TENANT in c.name]
+    assert bool(late) is True
+    assert {engine.requests[n].provider.split("::")[-2] for n in late} == {"cluster"}
+
+
+def test_on_aws_the_pod_that_makes_the_hubs_database_is_the_one_that_may():
+    engine = answered("prod")[0]
+
+    (job,) = engine.of("Job").values()
+    pod = job["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    variables = {e["name"]: e["value"] for e in container["env"]}
+    role = engine.named("identity-database-jupyterhub-owner")["assumeRolePolicy"]
+    assert container["image"] == IMAGE
+    assert f"system:serviceaccount:spillway:{pod['serviceAccountName']}" in role
+    assert variables["AWS_ROLE_ARN"].endswith("role/identity-database-jupyterhub-owner")
