@@ -55,3 +55,7 @@ def out_of_place(user: dict[str, Any], known: Told) -> list[str]:
         for name, server in (user.get("servers") or {}).items()
         if (server.get("user_options") or {}).get("tenant") not in own
     ]
+
+
+if __name__ == "__main__":
+    main()
