@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from logging_client import Writer, writing
 from mlflow.tracking import MlflowClient
-from testbed import RIG, Testbed, machine_state, only_session
+from testbed import KEEP, RIG, TENANT, Testbed, machine_state, only_session
 
 from rig import host
 from rig.node import machine
@@ -49,6 +49,10 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
         for name in ("PULUMI_BACKEND_URL", "PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE"):
             patch.delenv(name, raising=False)
         bed = Testbed(tmp_path_factory.mktemp("stack"))
+        if KEEP:
+            bed.up()
+            yield bed
+            return
         bed.rig.delete()
         before = machine_state()
         try:
@@ -67,6 +71,8 @@ def client(bed: Testbed, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", bed.token())
+    monkeypatch.setenv("MLFLOW_WORKSPACE", TENANT)
     return MlflowClient(tracking_uri=bed.url)
 
 

@@ -14,6 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from person import Person
+
 from rig import cluster, images, paths, stack
 from rig.errors import RigError
 from rig.node import addons, cgroups, machine
@@ -22,11 +24,17 @@ from rig.platform import Platform
 
 T = TypeVar("T")
 
-RIG = "test"
+RIG = os.environ.get("SPILLWAY_TEST_RIG", "test")
 """Neither the user's rig nor a name he would choose: its data is deleted."""
+KEEP = "SPILLWAY_TEST_KEEP" in os.environ
+"""For work on a test: take the rig as it was left, and leave it."""
 NAMESPACE = "spillway"
-NODE_PORT = 30500
+TENANT, OTHER = "vision", "language"
+"""The two of Pulumi.dev.yaml: ada and grace are in the first, grace and alan in the second."""
+NODE_PORT, HUB_PORT = 30500, 30080
 CLIENT_LABEL = "spillway.dev/mlflow-client=true"
+LOADS = ("database", "object-store", "mlflow", "hub", "proxy", "tracking-ui")
+"""Workloads of the platform, by what they are called here."""
 LINKED = ("Pulumi.yaml", "__main__.py", "components", "infra", "images", ".venv")
 TRY_TO_CONNECT = 'timeout 2 bash -c "exec 3<>/dev/tcp/$0/$1" 2>/dev/null && echo open || echo shut'
 """Needs no client in the image; what a policy drops is not answered at all."""
@@ -97,6 +105,27 @@ class Testbed:
     @property
     def url(self) -> str:
         return f"http://{self.layout.address}:{NODE_PORT}"
+
+    @property
+    def hub(self) -> str:
+        """Where browsers go."""
+        return f"http://{self.layout.address}:{HUB_PORT}"
+
+    @cached_property
+    def password(self) -> str:
+        """Of the login that everybody shares."""
+        return self.pulumi("stack", "output", "hubPassword", "--show-secrets").strip()
+
+    def person(self, name: str) -> Person:
+        """Somebody who has just logged in."""
+        person = Person(self.hub, name)
+        answer = person.log_in(self.password)
+        assert answer.status_code == 200, answer.text
+        return person
+
+    def token(self, tenant: str = TENANT, account: str = "notebook") -> str:
+        """What the cluster believes a tenant's account by."""
+        return self.kubectl("create", "token", account, "-n", tenant).strip()
 
     @cached_property
     def platform(self) -> Platform:
@@ -176,7 +205,7 @@ class Testbed:
             status = [(load["spec"]["replicas"], load["status"]) for load in loads]
             served = all(s.get("readyReplicas", 0) == n == s["replicas"] for n, s in status)
             gone = not [p for p in self.get("pods") if "deletionTimestamp" in p["metadata"]]
-            return True if len(loads) == 3 and served and gone else None
+            return True if len(loads) == len(LOADS) and served and gone else None
 
         until(ready, seconds, "all pods ready")
 
