@@ -88,7 +88,7 @@ class Experiments(HubOAuthenticated, web.RequestHandler):
         if user is None:
             if self.request.method != "GET":
                 raise web.HTTPError(403, "log in first")
-            self.redirect(self.get_login_url() + "?next=" + self.request.uri)
+            self.redirect(self.get_login_url())
             return
         self.team = self._team(own_teams(user))
         self.answer = asyncio.ensure_future(self._ask())
