@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -27,6 +28,8 @@ TRACKING = os.environ.get("MLFLOW_TRACKING_URI", "")
 PORT = 8090
 ACCOUNT = "notebook"
 WORKSPACE = "X-MLFLOW-WORKSPACE"
+LIST = "/mlflow/workspaces"
+ONE = re.compile(rf"{LIST}/([^/]+)$")
 REMEMBERED = "spillway-team"
 """Cookie with the team somebody looked at last."""
 TOKEN_SECONDS = 600
@@ -90,13 +93,23 @@ class Experiments(HubOAuthenticated, web.RequestHandler):
                 raise web.HTTPError(403, "log in first")
             self.redirect(self.get_login_url())
             return
-        self.team = self._team(own_teams(user))
+        own = own_teams(user)
+        self.team = self._team(own)
+        if self.request.method == "GET" and self.request.path.endswith(LIST):
+            # The server would list the one that the token is for.
+            self.finish({"workspaces": [{"name": team} for team in own]})
+            return
         self.answer = asyncio.ensure_future(self._ask())
 
     def _team(self, own: list[str]) -> str:
         if not own:
             raise web.HTTPError(403, "you are in no team of this platform")
-        asked = self.request.headers.get(WORKSPACE) or self.get_argument("workspace", None)
+        one = ONE.search(self.request.path)
+        asked = (
+            self.request.headers.get(WORKSPACE)
+            or self.get_argument("workspace", None)
+            or (one and one[1])
+        )
         if asked:
             if asked not in own:
                 raise web.HTTPError(403, f"you are not in team {asked}")
