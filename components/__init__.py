@@ -1,7 +1,17 @@
 """Reusable components: each takes ``(name, args, opts)``; import the classes from here."""
 
+from components.guard import Guard, GuardArgs
 from components.mlflow import Mlflow, MlflowArgs
 from components.namespace import FencedNamespace, FencedNamespaceArgs
 from components.tenant import Tenant, TenantArgs
 
-__all__ = ["FencedNamespace", "FencedNamespaceArgs", "Mlflow", "MlflowArgs", "Tenant", "TenantArgs"]
+__all__ = [
+    "FencedNamespace",
+    "FencedNamespaceArgs",
+    "Guard",
+    "GuardArgs",
+    "Mlflow",
+    "MlflowArgs",
+    "Tenant",
+    "TenantArgs",
+]

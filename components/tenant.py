@@ -19,13 +19,16 @@ from components.namespace import FencedNamespace, FencedNamespaceArgs
 from components.rights import Rule, bind
 
 APP = "tenant"
-ACCOUNTS = ("notebook", "job", "model")
+JOB = "job"
+ACCOUNTS = ("notebook", JOB, "model")
 """Service accounts of every tenant: for people, for what runs by itself, for what serves."""
 NOTEBOOK, EXECUTOR = "notebook", "spark-executor"
 """Values of the role label."""
 STORAGE = "storage"
 """Secret with the tenant's own keys of the object store, where there are keys."""
 NOTEBOOK_PORT = 8888
+SPARK_PORTS = (7078, 7079)
+"""Of the driver in a notebook: see images/notebook-spark/spillway_spark.py."""
 PODS_PER_CORE = 10
 """More pods than anybody needs, fewer than would trouble the scheduler."""
 PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", network.LINK_LOCAL)
@@ -37,12 +40,18 @@ TRACKING = Rule(
 )
 """MLflow asks the cluster for these rights; no such objects exist."""
 READ_TRACKING = Rule(groups=TRACKING.groups, resources=TRACKING.resources, verbs=("get", "list"))
-SPARK = Rule(
-    groups=("",),
-    resources=("pods", "services", "configmaps", "persistentvolumeclaims"),
-    verbs=(*WRITE, "watch", "patch", "deletecollection"),
+SPARK = (
+    Rule(
+        groups=("",),
+        resources=("pods",),
+        verbs=("get", "list", "watch", "create", "delete", "deletecollection"),
+    ),
+    Rule(groups=("",), resources=("configmaps",), verbs=("create", "delete", "deletecollection")),
 )
-"""What a Spark driver does for its executors; which pods it may make is ``guard``'s."""
+"""What a Spark driver does for its executors; which pods and ConfigMaps those are is the guard's.
+
+Nothing here changes what exists: a colleague's pod with another image would be the colleague.
+"""
 SPAWN = (
     Rule(groups=("",), resources=("pods",), verbs=("get", "list", "watch", "create", "delete")),
     Rule(groups=("", "events.k8s.io"), resources=("events",), verbs=("get", "list", "watch")),
@@ -178,8 +187,8 @@ class Tenant(pulumi.ComponentResource):
             names=(NOTEBOOK,),
         )
         for role, rules, subject in (
-            ("notebook", (TRACKING, SPARK), own["notebook"]),
-            ("job", (TRACKING, SPARK), own["job"]),
+            ("notebook", (TRACKING, *SPARK), own["notebook"]),
+            ("job", (TRACKING, *SPARK), own[JOB]),
             ("model", (READ_TRACKING,), own["model"]),
             ("spawner", SPAWN, platform.spawner),
             ("viewer", (mint,), platform.viewer),
@@ -199,7 +208,7 @@ class Tenant(pulumi.ComponentResource):
             notebooks,
             incoming=[
                 network.ingress([platform.hub, platform.proxy], NOTEBOOK_PORT),
-                {"from_": [workers]},
+                *(network.ingress([workers], port) for port in SPARK_PORTS),
             ],
             outgoing=[
                 network.egress([platform.hub], platform.hub_port),

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components import Tenant, TenantArgs, network, shapes
+from components import Guard, GuardArgs, Tenant, TenantArgs, network, shapes
+from components.guard import audiences
 from components.hub import HUB_PORT, hub_pods, proxy_pods, spawner, viewer
 from components.mlflow import PORT as TRACKING_PORT
 from components.mlflow import consumer
@@ -39,7 +40,11 @@ def build(
         viewer=viewer(settings.namespace, HUB),
         api_server=network.to_api_server(settings.cluster.network.nodes),
     )
-    return {name: _team(name, settings, platform, foundation, opts) for name in settings.tenants}
+    made = {name: _team(name, settings, platform, foundation, opts) for name in settings.tenants}
+    if made:
+        tokens_for = [who for team in made.values() for who in audiences(team.storage.login)]
+        Guard("guard", GuardArgs(audiences=tokens_for), opts)
+    return made
 
 
 def _team(
