@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from components.hub.profiles import Profile
-from infra.people import Size
+from infra.people import Size, Tenant
+from infra.sections import Tier
 
 if TYPE_CHECKING:
     from infra.settings import Settings
@@ -40,7 +41,23 @@ def profiles(settings: Settings) -> Mapping[str, Profile]:
 
 def allowed(settings: Settings, tenant: str) -> list[str]:
     """The names of those that a tenant's people may choose."""
-    return [*settings.tenants[tenant].profiles] or list(profiles(settings))
+    own = settings.tenants[tenant]
+    return [*own.profiles] or offered(settings, own)
+
+
+def offered(settings: Settings, tenant: Tenant) -> list[str]:
+    """Where a tenant names no profiles: all but those of GPUs that it may never hold."""
+    return [
+        name
+        for name, profile in profiles(settings).items()
+        if profile.pool is None or gpus(settings, tenant, profile.pool)
+    ]
+
+
+def gpus(settings: Settings, tenant: Tenant, pool: str) -> int:
+    """How many GPUs of the pool's kind of place a tenant may hold at a time."""
+    quota = tenant.quota.gpu
+    return quota.onprem if settings.cluster.pools[pool].tier is Tier.ONPREM else quota.burst
 
 
 def _profile(
@@ -49,9 +66,15 @@ def _profile(
     cores = f"{size.cpu:g} core{'' if size.cpu == 1 else 's'}"
     return Profile(
         title=title,
-        description=f"{cores}, {size.memory.removesuffix('i')}B of memory: {purpose}",
+        description=f"{cores}, {_spaced(size.memory)}B of memory: {purpose}",
         cpu=size.cpu,
         memory=size.memory,
         spark=spark,
         pool=pool,
     )
+
+
+def _spaced(quantity: str) -> str:
+    """``4Gi`` as ``4 Gi``."""
+    number = quantity.rstrip("KMGTPEki")
+    return f"{number} {quantity[len(number) :]}"

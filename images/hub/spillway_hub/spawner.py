@@ -72,6 +72,8 @@ class TeamSpawner(KubeSpawner):
             **tenant.environment,
             **_place(),
             "MLFLOW_WORKSPACE": tenant.namespace,
+            # A workspace has no experiment to begin with; MLflow makes this one when it is used.
+            "MLFLOW_EXPERIMENT_NAME": self.user.name,
             "SPILLWAY_TENANT": tenant.namespace,
         }
         if spark:
