@@ -6,7 +6,8 @@ Imports nothing of Pulumi: the image builder asks for the same tags without an e
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
 IMAGES = Path(__file__).resolve().parent.parent / "images"
 TAG_LENGTH = 16
 IGNORED_SUFFIXES = {".pyc", ".pyo", ".swp"}
+TEAM = "team"
+"""The recipe of teams' images: a folder with a Dockerfile that is no image by itself."""
+
+BASE_IMAGE = re.compile(r"^ARG BASE=spillway/([a-z0-9-]+)$", re.MULTILINE)
+REQUIREMENT = re.compile(
+    r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)"
+    r"(?P<rest>(\[[A-Za-z0-9._,-]+\])?==[A-Za-z0-9.!+_-]+)"
+)
 
 
 def tagged(images: Images, name: str) -> str:
@@ -24,7 +33,10 @@ def tagged(images: Images, name: str) -> str:
 
 
 def content_tag(name: str, root: Path = IMAGES) -> str:
-    """Sixteen hex digits over every file of ``images/<name>/`` that can change the image."""
+    """Sixteen hex digits over every file of ``images/<name>/`` that can change the image.
+
+    An image that is built on another of them changes with it.
+    """
     digest = hashlib.sha256()
     files = sorted(_files(root / name), key=lambda f: f[0])
     if not files:
@@ -33,7 +45,40 @@ def content_tag(name: str, root: Path = IMAGES) -> str:
     for path, content in files:
         # The length keeps two files apart from one that contains both.
         digest.update(f"{path}\0{len(content)}\0".encode() + content)
+    if base := base_of(name, root):
+        digest.update(f"base\0{content_tag(base, root)}\0".encode())
     return digest.hexdigest()[:TAG_LENGTH]
+
+
+def base_of(name: str, root: Path = IMAGES) -> str | None:
+    """The image that this one is built on, if that is one of ours too: its ``ARG BASE``."""
+    dockerfile = root / name / "Dockerfile"
+    found = BASE_IMAGE.search(dockerfile.read_text()) if dockerfile.is_file() else None
+    return found[1] if found else None
+
+
+def team_image(base: str, requirements: Sequence[str]) -> str:
+    """Name and tag of ``base`` with a team's own packages, each ``name==version``.
+
+    The same packages in another order are the same image; without any it is ``base`` itself.
+    """
+    lines = team_requirements(requirements)
+    tag = content_tag(base)
+    if not lines:
+        return f"{base}:{tag}"
+    recipe = "\n".join([tag, content_tag(TEAM), *lines])
+    return f"{base}-team:{hashlib.sha256(recipe.encode()).hexdigest()[:TAG_LENGTH]}"
+
+
+def team_requirements(requirements: Sequence[str]) -> list[str]:
+    """The packages as pip reads them, in one order and spelling; an error names a bad line."""
+    lines = set[str]()
+    for line in requirements:
+        found = REQUIREMENT.fullmatch(line.strip())
+        if found is None:
+            raise ValueError(f"{line!r} is no pinned requirement: write name==version")
+        lines.add(re.sub(r"[-_.]+", "-", found["name"]).lower() + found["rest"])
+    return sorted(lines)
 
 
 def _files(folder: Path) -> Iterator[tuple[str, bytes]]:

@@ -58,7 +58,7 @@ class Log:
 
 @dataclass(frozen=True, kw_only=True)
 class Builder:
-    """docker, podman or buildah behind the two things an image needs."""
+    """docker, podman or buildah behind the three things an image needs."""
 
     tool: str
     options: tuple[str, ...] = ()
@@ -91,6 +91,12 @@ class Builder:
         if self.tool == "buildah":
             return self.command("push", "--quiet", reference, f"docker-archive:{path}:{reference}")
         return self.command("save", "--output", str(path), reference)
+
+    def load(self, path: Path) -> list[str]:
+        """An archive back among the tool's own images, under the name it was saved with."""
+        if self.tool == "buildah":
+            return self.command("pull", "--quiet", f"docker-archive:{path}")
+        return self.command("load", "--input", str(path))
 
 
 @cache

@@ -7,6 +7,7 @@ Nothing here prints; what a build says goes to the log file.
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import hashlib
 import os
@@ -19,7 +20,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from infra.images import IMAGES, content_tag
+from infra.images import IMAGES, TEAM, base_of, content_tag, team_image, team_requirements
 from rig import base_image
 from rig.image_tools import PROBE_SECONDS, Builder, ImageError, Log, choose_builder, succeeds
 from rig.paths import ROOT, cache_dir, log_dir
@@ -39,10 +40,16 @@ class Image:
     """Binary name -> Go package, built unless the caller has the binary."""
     module: Path | None = None
     """Where the packages' ``go.mod`` is, when it is not the folder."""
+    base: str | None = None
+    """The image of ours that it is built on; without one, Debian."""
+    requirements: Sequence[str] = ()
+    """A team's packages, pinned; its image is ``base`` with them."""
 
     @property
     def tag(self) -> str:
-        """Follows the folder and, for an add-on, the module its program is built from."""
+        """Follows the folder, what it is built on and, for an add-on, its program's module."""
+        if self.base and self.requirements:
+            return team_image(self.base, self.requirements).partition(":")[2]
         tag = content_tag(self.folder.name, self.folder.parent)
         if self.module is None:
             return tag
@@ -90,9 +97,18 @@ _RIG = {
 }
 
 
+_NOTEBOOKS = ("hub", "notebook", "notebook-spark", "proxy")
+
+
 def platform_images() -> list[str]:
-    """What the stacks run: every folder of ``images/`` with a Dockerfile."""
-    return sorted(dockerfile.parent.name for dockerfile in IMAGES.glob("*/Dockerfile"))
+    """What every stack runs: the folders of ``images/`` that have a Dockerfile and no condition."""
+    folders = {dockerfile.parent.name for dockerfile in IMAGES.glob("*/Dockerfile")}
+    return sorted(folders - {*_NOTEBOOKS, TEAM})
+
+
+def notebook_images() -> list[str]:
+    """What stacks with notebooks run besides."""
+    return list(_NOTEBOOKS)
 
 
 def rig_images() -> list[str]:
@@ -109,36 +125,51 @@ def find(name: str) -> Image:
     """The image of that name, or an error that lists the names."""
     if name in _RIG:
         return _RIG[name]
-    if name not in platform_images():
-        known = ", ".join([*platform_images(), *rig_images()])
-        raise ImageError(f"no image named {name!r}; there are {known}")
-    return _PROGRAMS.get(name) or Image(name=name, folder=IMAGES / name)
+    names = [*platform_images(), *notebook_images(), *rig_images()]
+    if name not in names:
+        raise ImageError(f"no image named {name!r}; there are {', '.join(names)}")
+    return _PROGRAMS.get(name) or Image(name=name, folder=IMAGES / name, base=base_of(name))
 
 
-def archive_of(name: str) -> Archive:
+def team(base: str, requirements: Sequence[str]) -> Image:
+    """``base`` with a team's pinned packages; ``base`` itself without any."""
+    lines = team_requirements(requirements)
+    if not lines:
+        return find(base)
+    return Image(
+        name=f"{find(base).name}-team", folder=IMAGES / TEAM, base=base, requirements=lines
+    )
+
+
+def archive_of(image: str | Image) -> Archive:
     """Where the archive of the current content lies, whether or not it is built."""
-    image = find(name)
-    return Archive(reference=image.reference, path=_store() / f"{name}-{image.tag}.tar")
+    image = find(image) if isinstance(image, str) else image
+    return Archive(reference=image.reference, path=_store() / f"{image.name}-{image.tag}.tar")
 
 
-def ensure(name: str, log: Path, binaries: Mapping[str, Path] | None = None) -> Archive:
+def ensure(image: str | Image, log: Path, binaries: Mapping[str, Path] | None = None) -> Archive:
     """Builds the image unless its archive is there; ``binaries`` spares building its programs."""
-    archive = archive_of(name)
+    image = find(image) if isinstance(image, str) else image
+    archive = archive_of(image)
     if archive.path.is_file():
         return archive
     with _one_build_at_a_time():
         if not archive.path.is_file():  # built by somebody else while we waited
-            _build(find(name), archive, Log(log), binaries or {})
+            _build(image, archive, Log(log), binaries or {})
     return archive
 
 
 def _build(image: Image, archive: Archive, log: Log, binaries: Mapping[str, Path]) -> None:
     builder = choose_builder()
+    base = _image_of(image.base, builder, log) if image.base else _base(builder, log)
     with tempfile.TemporaryDirectory(prefix=f"spillway-{image.name}-") as folder:
         context = Path(folder) / "context"
         shutil.copytree(image.folder, context, ignore=shutil.ignore_patterns("__pycache__", ".*"))
         _add_programs(image, context / "bin", binaries, log)
-        _build_context(builder, context, archive.reference, _base(builder, log), log)
+        if image.requirements:
+            text = "".join(f"{line}\n" for line in image.requirements)
+            (context / "requirements.txt").write_text(text)
+        _build_context(builder, context, archive.reference, base, log)
     partial = archive.path.with_suffix(f".{os.getpid()}.partial")
     partial.unlink(missing_ok=True)  # docker-archive refuses a file that is there
     try:
@@ -168,6 +199,16 @@ def _add_programs(image: Image, target: Path, given: Mapping[str, Path], log: Lo
 
 def _build_context(builder: Builder, context: Path, reference: str, base: str, log: Log) -> None:
     log.run(builder.build(context, reference, base), f"building {reference}", **builder.environment)
+
+
+def _image_of(name: str, builder: Builder, log: Log) -> str:
+    """An image of ours as the builder knows it: built or loaded, if it has to be."""
+    archive = archive_of(name)
+    if not archive.path.is_file():
+        _build(find(name), archive, log, {})
+    if not succeeds(builder.command("inspect", "--type", "image", archive.reference), 60):
+        log.run(builder.load(archive.path), f"loading image {name}")
+    return archive.reference
 
 
 @cache
@@ -206,12 +247,17 @@ def _store() -> Path:
     return cache_dir() / "images"
 
 
-def main(names: Sequence[str]) -> None:
-    """``python -m rig.images NAME...``: for work on one image."""
-    for name in names:
-        archive = ensure(name, log_dir() / f"image-{name}.log")
+def main(arguments: Sequence[str] | None = None) -> None:
+    """``python -m rig.images NAME... [--require PACKAGE==VERSION]...``: for work on one image."""
+    parser = argparse.ArgumentParser(prog="python -m rig.images")
+    parser.add_argument("names", nargs="+", metavar="NAME")
+    parser.add_argument("--require", action="append", default=[], metavar="PACKAGE==VERSION")
+    wanted = parser.parse_args(arguments)
+    for name in wanted.names:
+        image = team(name, wanted.require)
+        archive = ensure(image, log_dir() / f"image-{image.name}.log")
         sys.stdout.write(f"{archive.reference} {archive.path}\n")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.images import content_tag, team_image
 from rig import base_image, image_tools, images
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -198,6 +199,87 @@ def test_an_addons_tag_follows_its_programs_source(tmp_path, monkeypatch):
     (module / "go.mod").write_text("module addons\n\ngo 1.26\n")
 
     assert image.tag != before
+
+
+def test_an_image_built_on_another_has_it_built_first_and_by_name(tools, tmp_path, monkeypatch):
+    tools("docker", f'[ "$1" != inspect ] || exit 0\n{SAVING}')
+    monkeypatch.setenv("SPILLWAY_BASE_IMAGE", "registry.example.com/debian:trixie")
+
+    images.ensure("notebook-spark", tmp_path / "log")
+
+    first, second = [call for call in tools.calls() if " build " in call]
+    below = images.archive_of("notebook")
+    assert below.path.is_file()
+    assert f"--tag {below.reference} --build-arg BASE=registry.example.com/debian" in first
+    assert f"--build-arg BASE={below.reference}" in second
+
+
+@pytest.mark.parametrize(
+    ("tool", "asked", "loaded"),
+    [
+        ("docker", "exit 0", None),
+        ("docker", "exit 1", "load --input"),
+        ("podman", "exit 1", "load --input"),
+        ("buildah", "exit 1", "pull --quiet docker-archive:"),
+    ],
+)
+def test_a_base_that_is_built_is_loaded_only_where_the_builder_lost_it(
+    tool, asked, loaded, tools, tmp_path
+):
+    saving = f'{SAVING}\nfor last; do :; done\ncase "$*" in *push*) rest=${{last#*:}}; echo > "${{rest%%:*}}";; esac'  # noqa: E501
+    tools(tool, f'case "$*" in *inspect*) {asked};; esac\n{saving}')
+    below = images.archive_of("notebook")
+    below.path.parent.mkdir(parents=True)
+    below.path.write_text("archive")
+
+    images.ensure("notebook-spark", tmp_path / "log")
+
+    calls = tools.calls()
+    assert not any(f"--tag {below.reference}" in call for call in calls)
+    assert [call for call in calls if f"{loaded}" in call and str(below.path) in call] == (
+        [call for call in calls if str(below.path) in call]
+    )
+    assert any(str(below.path) in call for call in calls) == (loaded is not None)
+
+
+def test_a_teams_image_is_a_notebook_with_its_packages(tools, tmp_path):
+    keep = tmp_path / "seen"
+    tools("docker", f'case "$1" in build) for c; do :; done; cp -rT "$c" {keep};; esac\n{SAVING}')
+    image = images.team("notebook", ["xgboost==3.1.1", "LightGBM==4.6.0"])
+
+    archive = images.ensure(image, tmp_path / "log")
+
+    assert archive.reference == f"{images.REGISTRY}/" + team_image(
+        "notebook", ["lightgbm==4.6.0", "xgboost==3.1.1"]
+    )
+    assert (keep / "requirements.txt").read_text() == "lightgbm==4.6.0\nxgboost==3.1.1\n"
+    assert f"BASE={images.archive_of('notebook').reference}" in tools.calls()[-2]
+    assert archive.path.is_file()
+
+
+def test_a_team_without_packages_runs_the_image_itself():
+    assert images.team("notebook-spark", []) == images.find("notebook-spark")
+    assert team_image("notebook-spark", []) == f"notebook-spark:{content_tag('notebook-spark')}"
+
+
+@pytest.mark.parametrize(
+    "line", ["xgboost", "xgboost>=3", "--index-url=x", "a==1 ; x", "a @ x", "a==1\nb==2", ""]
+)
+def test_a_teams_package_that_is_not_pinned_is_an_error_that_quotes_it(line):
+    with pytest.raises(ValueError, match="is no pinned requirement: write name==version"):
+        team_image("notebook", [line])
+
+
+def test_what_an_image_is_built_on_changes_its_tag(tmp_path):
+    for name, base in (("below", "docker.io/x"), ("above", "spillway/below")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "Dockerfile").write_text(f"ARG BASE={base}\nFROM ${{BASE}}\n")
+    below, above = content_tag("below", tmp_path), content_tag("above", tmp_path)
+
+    (tmp_path / "below" / "file").write_text("new")
+
+    assert content_tag("below", tmp_path) != below
+    assert content_tag("above", tmp_path) != above
 
 
 def test_an_unknown_image_is_an_error_that_lists_the_known():

@@ -1,0 +1,179 @@
+"""``spillway_spark()``: a Spark session whose executors are pods beside the notebook's.
+
+The driver is the kernel itself. What the pod is and may do comes by environment, from the profile
+it was started with; a key of the object store is never written into Spark's configuration.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession  # pyright: ignore[reportMissingImports]
+
+NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+EXECUTOR_TEMPLATE = "/opt/spillway/executor.yaml"
+DRIVER_PORT = 7078
+BLOCKS_PORT = 7079
+
+REQUIRED = ("SPILLWAY_SPARK_IMAGE", "POD_NAME", "POD_IP")
+KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+PLAIN = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION")
+"""Variables of the object store that are no secret: executors get them as text."""
+
+PROVIDERS = "software.amazon.awssdk.auth.credentials"
+BY_KEYS = f"{PROVIDERS}.EnvironmentVariableCredentialsProvider"
+BY_IDENTITY = (
+    f"{PROVIDERS}.WebIdentityTokenFileCredentialsProvider,{PROVIDERS}.ContainerCredentialsProvider"
+)
+
+
+class SparkUnavailableError(RuntimeError):
+    """There can be no session here; one line that says why."""
+
+    def _render_traceback_(self) -> list[str]:
+        # What IPython shows in place of a traceback.
+        return [str(self)]
+
+
+def spillway_spark(
+    app_name: str = "notebook",
+    executors: int = 2,
+    cores: int = 1,
+    memory: str = "1g",
+    **conf: Any,
+) -> SparkSession:
+    """The session of this kernel: the running one, or a new one with that many executor pods.
+
+    ``conf`` adds to Spark's configuration: ``spark_sql_shuffle_partitions=8`` or
+    ``**{"spark.sql.shuffle.partitions": 8}``. Executors go when ``stop()`` is called, and with the
+    server at the latest.
+    """
+    # A second that not every kernel wants to spend.
+    from pyspark.sql import SparkSession  # noqa: PLC0415 # pyright: ignore[reportMissingImports]
+
+    if running := SparkSession.getActiveSession():
+        return running
+    wanted = {
+        "spark.app.name": app_name,
+        "spark.executor.instances": executors,
+        "spark.executor.cores": cores,
+        # A quota on limits refuses pods without one.
+        "spark.kubernetes.executor.limit.cores": cores,
+        "spark.executor.memory": memory,
+        **conf,
+    }
+    settings = spark_conf(os.environ, _namespace(), wanted)
+    _check_ports(settings["spark.driver.host"])
+    builder: Any = SparkSession.builder
+    session = builder.config(map=settings).getOrCreate()
+    session.sparkContext.setLogLevel("WARN")
+    return session
+
+
+def spark_conf(
+    environ: Mapping[str, str], namespace: str | None, wanted: Mapping[str, object]
+) -> dict[str, str]:
+    """Spark's configuration for a pod with that environment in that namespace.
+
+    ``wanted`` has the last word; its names may have underscores for dots.
+    """
+    missing = [name for name in REQUIRED if not environ.get(name)]
+    if missing or not namespace:
+        what = ", ".join(missing) or "service account"
+        raise SparkUnavailableError(
+            f"Spark cannot start here: the pod has no {what}. Start a server with a Spark profile."
+        )
+    pod_ip = environ["POD_IP"]
+    return {
+        "spark.master": "k8s://https://kubernetes.default.svc",
+        "spark.submit.deployMode": "client",
+        # Executors are told the bind address as the driver's host, so the two must be one.
+        "spark.driver.host": pod_ip,
+        "spark.driver.bindAddress": pod_ip,
+        "spark.driver.port": str(DRIVER_PORT),
+        "spark.blockManager.port": str(BLOCKS_PORT),
+        "spark.kubernetes.namespace": namespace,
+        # Makes the notebook's pod their owner: they cannot outlive it.
+        "spark.kubernetes.driver.pod.name": environ["POD_NAME"],
+        "spark.kubernetes.container.image": environ["SPILLWAY_SPARK_IMAGE"],
+        "spark.kubernetes.executor.podTemplateFile": EXECUTOR_TEMPLATE,
+        "spark.kubernetes.executor.podTemplateContainerName": "executor",
+        "spark.kubernetes.authenticate.executor.serviceAccountName": (
+            environ.get("SPILLWAY_SPARK_ACCOUNT") or "job"
+        ),
+        # Room for Python beside Java: at least 384 MiB. Spark's 0.4 would not fit a small quota.
+        "spark.executor.memoryOverheadFactor": "0.25",
+        "spark.dynamicAllocation.enabled": "false",
+        # Nobody could reach it.
+        "spark.ui.enabled": "false",
+        "spark.sql.warehouse.dir": "/tmp/spark-warehouse",  # noqa: S108 - in the pod's own /tmp
+        **_object_store(environ),
+        **{_dotted(name): _text(value) for name, value in wanted.items()},
+    }
+
+
+def _object_store(environ: Mapping[str, str]) -> dict[str, str]:
+    """How s3a:// and gs:// are reached and by whom, for the driver and for executors."""
+    conf = {
+        "spark.hadoop.fs.s3a.aws.credentials.provider": BY_IDENTITY,
+        "spark.hadoop.fs.AbstractFileSystem.gs.impl": (
+            "com.google.cloud.hadoop.fs.gcs.GoogleHadoopFS"
+        ),
+    }
+    for name in PLAIN:
+        if value := environ.get(name):
+            conf[f"spark.executorEnv.{name}"] = value
+    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
+    if endpoint := environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL"):
+        conf["spark.hadoop.fs.s3a.endpoint"] = endpoint
+        conf["spark.hadoop.fs.s3a.path.style.access"] = "true"
+        region = region or "us-east-1"
+    if region:
+        conf["spark.hadoop.fs.s3a.endpoint.region"] = region
+    if all(environ.get(name) for name in KEYS):
+        conf["spark.hadoop.fs.s3a.aws.credentials.provider"] = BY_KEYS
+        secret = environ.get("SPILLWAY_STORAGE_SECRET")
+        if not secret:
+            raise SparkUnavailableError(
+                "Spark cannot start here: the pod has keys of the object store, but "
+                "SPILLWAY_STORAGE_SECRET does not name the Secret that executors take them from."
+            )
+        for name in KEYS:
+            conf[f"spark.kubernetes.executor.secretKeyRef.{name}"] = f"{secret}:{name}"
+    return conf
+
+
+def _dotted(name: str) -> str:
+    return name if "." in name else name.replace("_", ".")
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _namespace() -> str | None:
+    return NAMESPACE_FILE.read_text().strip() if NAMESPACE_FILE.is_file() else None
+
+
+def _check_ports(host: str) -> None:
+    """Spark would take the next free port, which executors may not reach, and wait for ever."""
+    for port in (DRIVER_PORT, BLOCKS_PORT):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                raise SparkUnavailableError(
+                    f"Spark cannot start here: port {port} of {host}: {error.strerror}. A server "
+                    "has room for one session: stop() the one in your other notebook."
+                ) from None
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Called by IPython: puts the function into every kernel."""
+    shell.push({"spillway_spark": spillway_spark}, interactive=False)
