@@ -124,7 +124,7 @@ class Tenant(pulumi.ComponentResource):
 
     def keep(self, storage: shapes.Storage) -> None:
         """Give the tenant's pods its part of the object store."""
-        self._policy("storage", {}, outgoing=[*storage.egress, *storage.login.egress])
+        self._policy("bucket", {}, outgoing=[*storage.egress, *storage.login.egress])
         if storage.credentials:
             k8s.core.v1.Secret(
                 f"{self._name}-storage",

@@ -114,7 +114,9 @@ class JupyterHub(pulumi.ComponentResource):
         del viewer
         self.url = proxy.url
         self.node_port = pulumi.Output.from_input(args.node_port)
-        self.register_outputs({"url": self.url, "node_port": self.node_port})
+        self.register_outputs(
+            {"url": self.url, "node_port": self.node_port, "password": self.password}
+        )
 
     def _key(self, what: str, length: int = SECRET_LENGTH) -> pulumi.Output[str]:
         name, protect = f"{self._name}-{what}-key", self._args.protect
