@@ -20,6 +20,9 @@ IGNORED_SUFFIXES = {".pyc", ".pyo", ".swp"}
 TEAM = "team"
 """The recipe of teams' images: a folder with a Dockerfile that is no image by itself."""
 
+TEAM_BASES = ("notebook", "notebook-spark")
+"""What a team's packages are added to."""
+
 BASE_IMAGE = re.compile(r"^ARG BASE=spillway/([a-z0-9-]+)$", re.MULTILINE)
 REQUIREMENT = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)"

@@ -10,12 +10,12 @@ from components.mlflow import PORT as TRACKING_PORT
 from components.mlflow import Mlflow, consumer
 from infra import people, teams
 from infra.clouds import HUB, TRACKING, Foundation
-from infra.images import tagged
+from infra.images import tagged, team_image
 from infra.people import Provider
 from infra.profiles import allowed, profiles
 from infra.settings import Settings, encrypted
 
-NOTEBOOK, SPARK = "notebook", "notebook"  # until there is a Spark image
+NOTEBOOK, SPARK = "notebook", "notebook-spark"
 
 
 def build(  # noqa: PLR0913, PLR0917 - what a hub stands on
@@ -97,15 +97,19 @@ def _team(name: str, settings: Settings, team: teams.Team, foundation: Foundatio
 
 
 def _image(tenant: str, base: str, settings: Settings, foundation: Foundation) -> pulumi.Input[str]:
-    own = settings.tenants[tenant].image
-    return own or pulumi.Output.concat(foundation.registry, "/", tagged(settings.images, base))
+    team = settings.tenants[tenant]
+    if team.image:
+        return team.image
+    image = team_image(base, team.requirements) if team.requirements else None
+    own = image or tagged(settings.images, base)
+    return pulumi.Output.concat(foundation.registry, "/", own)
 
 
 def _pulled(settings: Settings, foundation: Foundation) -> list[pulumi.Input[str]]:
     """Every image of the teams once."""
     named = {
-        settings.tenants[tenant].image or base: _image(tenant, base, settings, foundation)
-        for tenant in settings.tenants
+        team.image or team_image(base, team.requirements): _image(name, base, settings, foundation)
+        for name, team in settings.tenants.items()
         for base in (NOTEBOOK, SPARK)
     }
     return list(named.values())

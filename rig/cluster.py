@@ -127,16 +127,19 @@ def setup_all() -> None:
     toolchain.drop_build_cache()
 
 
-def build_images(names: Iterable[str], programs: dict[str, Path]) -> dict[str, images.Archive]:
-    """The archive of each image; builds what is missing."""
+def build_images(
+    wanted: Iterable[str | images.Image], programs: dict[str, Path]
+) -> dict[str, images.Archive]:
+    """The archive of each image, by its name or reference; builds what is missing."""
     given = {name: programs[name] for name in ADDON_PROGRAMS if name in programs}
     archives = dict[str, images.Archive]()
-    for name in names:
-        archive = images.archive_of(name)
+    for image in wanted:
+        name = image if isinstance(image, str) else image.name
+        archive = images.archive_of(image)
         if not archive.path.exists():
             with step(f"building image {name}", log=f"image-{name}") as current:
-                archive = images.ensure(name, current.log, given)
-        archives[name] = archive
+                archive = images.ensure(image, current.log, given)
+        archives[image if isinstance(image, str) else image.reference] = archive
     return archives
 
 

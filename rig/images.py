@@ -19,8 +19,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from infra.images import IMAGES, TEAM, base_of, content_tag, team_image, team_requirements
+from infra.images import (
+    IMAGES,
+    TEAM,
+    TEAM_BASES,
+    base_of,
+    content_tag,
+    team_image,
+    team_requirements,
+)
 from rig import base_image
 from rig.image_tools import PROBE_SECONDS, Builder, ImageError, Log, choose_builder, succeeds
 from rig.paths import ROOT, cache_dir, log_dir
@@ -118,7 +127,8 @@ def rig_images() -> list[str]:
 
 def independent() -> list[str]:
     """Images with no program of ours in them."""
-    return [name for name in (*platform_images(), *rig_images()) if not find(name).packages]
+    names = (*platform_images(), *notebook_images(), *rig_images())
+    return [name for name in names if not find(name).packages]
 
 
 def find(name: str) -> Image:
@@ -139,6 +149,16 @@ def team(base: str, requirements: Sequence[str]) -> Image:
     return Image(
         name=f"{find(base).name}-team", folder=IMAGES / TEAM, base=base, requirements=lines
     )
+
+
+def wanted(settings: Mapping[str, Any]) -> list[str | Image]:
+    """All images that a stack with these settings, as written in its file, runs."""
+    if not settings.get("spillway:login"):
+        return [*platform_images()]
+    teams: Mapping[str, Any] = settings.get("spillway:tenants") or {}
+    lists = [t.get("requirements") for t in teams.values() if isinstance(t, dict)]
+    own = [team(base, lines) for lines in lists if lines for base in TEAM_BASES]
+    return [*platform_images(), *notebook_images(), *own]
 
 
 def archive_of(image: str | Image) -> Archive:

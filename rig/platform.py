@@ -60,7 +60,7 @@ class Platform:
         if not self.own_cluster:
             node = cluster.Rig()
             node.start()
-            node.load(cluster.build_images(images.platform_images(), programs).values())
+            node.load(cluster.build_images(images.wanted(self.settings), programs).values())
         pulumi = self._stack(programs)
         console.print(f"→ pulumi up --stack {self.name}")
         stack.up(pulumi)

@@ -10,7 +10,7 @@ import pulumi
 
 from components import network, shapes
 from components.labels import selector
-from infra.images import IMAGES
+from infra.images import IMAGES, TEAM, TEAM_BASES
 from infra.sections import GIB, in_bytes
 from infra.settings import Settings
 
@@ -111,8 +111,9 @@ def hub_guest(
 
 
 def image_names() -> Sequence[str]:
-    """Every image of this repository."""
-    return sorted(file.parent.name for file in IMAGES.glob("*/Dockerfile"))
+    """Every image of this repository, and those with teams' own packages."""
+    folders = {file.parent.name for file in IMAGES.glob("*/Dockerfile")} - {TEAM}
+    return sorted(folders | {f"{base}-{TEAM}" for base in TEAM_BASES})
 
 
 def gibibytes(quantity: str) -> int:
