@@ -62,7 +62,7 @@ c.KubeSpawner.image_pull_policy = servers.pull_policy
 c.KubeSpawner.start_timeout = servers.start_seconds
 c.KubeSpawner.http_timeout = 60
 c.KubeSpawner.automount_service_account_token = True
-c.KubeSpawner.enable_service_links = False
+c.KubeSpawner.extra_pod_config = {"enableServiceLinks": False}
 c.KubeSpawner.uid = 1000
 c.KubeSpawner.gid = 100
 c.KubeSpawner.fs_gid = 100
@@ -104,6 +104,8 @@ c.KubeSpawner.environment = {
 }
 c.KubeSpawner.notebook_dir = "/home/jovyan"
 c.Spawner.default_url = "/lab"
+# Without a command KubeSpawner leaves the arguments out.
+c.KubeSpawner.cmd = ["/opt/notebook/bin/jupyterhub-singleuser"]
 c.KubeSpawner.args = [
     f"--MappingKernelManager.cull_idle_timeout={servers.kernel_minutes * 60}",
     f"--MappingKernelManager.cull_interval={min(300, servers.kernel_minutes * 60)}",

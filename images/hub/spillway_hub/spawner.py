@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from html import escape
 from typing import Any
 
+from jupyterhub.spawner import SpawnException
 from kubernetes_asyncio.client import (
     ApiException,
     V1EnvVar,
@@ -16,7 +18,6 @@ from kubernetes_asyncio.client import (
     V1SecretKeySelector,
 )
 from kubespawner import KubeSpawner
-from tornado import web
 
 from spillway_hub import profiles
 from spillway_hub.progress import explain, hopeless
@@ -27,14 +28,16 @@ TOKEN_KEY = "token"  # noqa: S105 - a name
 GRACE = 20
 """Seconds for which something that looks hopeless may still turn out well."""
 EVERY = 1.0
+MARGIN = 5
+"""Seconds by which a reason in words comes before the hub's own time-out, which has none."""
 CONFLICT, NOT_FOUND, FORBIDDEN = 409, 404, 403
 
 
-class Refused(Exception):
+class Refused(SpawnException):
     """A server that cannot start; the text is for the person who waits for it."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message, reason=reason)
         self.jupyterhub_message = message
 
 
@@ -47,17 +50,17 @@ class TeamSpawner(KubeSpawner):
         try:
             profile, team = profiles.chosen(told(), groups, self.user_options)
         except profiles.Unknown as error:
-            refusal = web.HTTPError(400, str(error))
-            refusal.jupyterhub_message = str(error)
-            raise refusal from error
+            raise Refused(str(error), "choice") from error
         self.user_options = {"profile": profile, profiles.TEAM: team}
+        # Another hub, and the sweeper, must know the team that was settled on.
+        self.orm_spawner.user_options = self.user_options
+        self.db.commit()
         await super().load_user_options()
         self._settle(told().tenants[team], spark=told().profiles[profile].spark)
 
     def _settle(self, tenant: Tenant, *, spark: bool) -> None:
-        if self.namespace != tenant.namespace:
-            # The home is the team's: one in each.
-            self._pvc_exists = False
+        # The home is the team's, one in each; and somebody may have deleted it.
+        self._pvc_exists = False
         self.namespace = tenant.namespace
         self.service_account = ACCOUNT
         self.image = tenant.spark if spark else tenant.notebook
@@ -81,6 +84,19 @@ class TeamSpawner(KubeSpawner):
             if tenant.secret:
                 self.environment["SPILLWAY_STORAGE_SECRET"] = tenant.secret
 
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Find the pod again, also that of a server which was starting when the last hub ended."""
+        super().load_state(state)
+        tenant = told().tenants.get(str(self.user_options.get(profiles.TEAM)))
+        if "namespace" not in state and tenant:
+            self.namespace = tenant.namespace
+
+    async def poll(self) -> int | None:
+        """Whether it runs; outside of the teams' namespaces nothing does, and none may look."""
+        if self.namespace not in {tenant.namespace for tenant in told().tenants.values()}:
+            return 0
+        return await super().poll()
+
     async def _start(self) -> str:
         """Start, unless the cluster says meanwhile that it cannot come to anything."""
         starting = asyncio.ensure_future(super()._start())
@@ -91,26 +107,34 @@ class TeamSpawner(KubeSpawner):
                 raise watching.exception() or AssertionError
             return await starting
         except ApiException as error:
-            raise Refused(_readable(error, self.namespace)) from error
+            raise Refused(*readable(error, self.namespace)) from error
         finally:
             for task in (starting, watching):
                 task.cancel()
 
     async def _watch(self) -> None:
-        """Raises ``Refused`` once the pod has looked hopeless for long enough."""
+        """Raises ``Refused`` once the pod has looked hopeless, or has waited, for long enough."""
         since: float | None = None
         loop = asyncio.get_running_loop()
+        ends = loop.time() + self.start_timeout - MARGIN
         while True:
             await asyncio.sleep(EVERY)
             reflector = getattr(self, "pod_reflector", None)
             pod = reflector.pods.get(f"{self.namespace}/{self.pod_name}") if reflector else None
+            if loop.time() > ends:
+                last = explain(self.events[-1]) if self.events else ""
+                raise Refused(
+                    f"Your server was not up after {self.start_timeout} seconds. "
+                    f"The last thing heard of it: {last or 'nothing'}",
+                    "timeout",
+                )
             reason = hopeless(pod)
             if reason is None:
                 since = None
                 continue
             since = since or loop.time()
             if loop.time() - since > GRACE:
-                raise Refused(reason)
+                raise Refused(reason, "pod")
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         """Events of the cluster in words for people; what says nothing to them is left out."""
@@ -121,7 +145,7 @@ class TeamSpawner(KubeSpawner):
             if not message or message == last:
                 continue
             last = message
-            yield {**step, "message": message, "html_message": message}
+            yield {**step, "message": message, "html_message": escape(message)}
 
     # -- the token ----------------------------------------------------------------------------
 
@@ -157,14 +181,14 @@ class TeamSpawner(KubeSpawner):
             await self.api.patch_namespaced_secret(name, self.namespace, body)
         return name
 
-    async def stop(self, now: bool = False) -> None:
-        """Stop the pod and forget its token."""
-        await super().stop(now)
+    async def run_post_stop_hook(self) -> Any:
+        """Forget the token of a server that has ended, however it did."""
         try:
             await self.api.delete_namespaced_secret(self._token_name, self.namespace)
         except ApiException as error:
             if error.status not in (NOT_FOUND, FORBIDDEN):
                 raise
+        return super().run_post_stop_hook()
 
 
 def _place() -> dict[str, Any]:
@@ -176,8 +200,8 @@ def _place() -> dict[str, Any]:
     }
 
 
-def _readable(error: ApiException, team: str) -> str:
-    """What the API server said, without what only developers read."""
+def readable(error: ApiException, team: str) -> tuple[str, str]:
+    """What the API server said, without what only developers read; and one word for the metrics."""
     try:
         message = json.loads(error.body or "{}").get("message", "")
     except ValueError:
@@ -187,5 +211,5 @@ def _readable(error: ApiException, team: str) -> str:
         return (
             f"Team {team} has no room for this server: {detail}. Stop another server of the team, "
             "choose a smaller profile, or ask for a larger quota."
-        )
-    return f"The cluster refused the server: {message or error.reason}"
+        ), "quota"
+    return f"The cluster refused the server: {message or error.reason}", "cluster"
