@@ -50,6 +50,8 @@ def key(path: Path) -> str:
 
 def shown(path: Path, value: Any) -> str:
     """The value on one short line, or only a mark if it is or could be a secret."""
+    if value is None:
+        return "null"
     if engine.is_config_secret(f"{PROJECT}:{path[0]}") or any(
         LOOKS_SECRET.search(str(part)) for part in path
     ):

@@ -10,7 +10,7 @@ from pulumi.runtime import config as engine
 
 from infra.config_errors import PROJECT, Path, Problem, offline, stack
 from infra.people import Login, Provider, Tenant
-from infra.profiles import SIZES, profiles
+from infra.profiles import SIZES, gpus, offered, profiles
 from infra.sections import in_bytes
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _members(path: Path, tenant: Tenant, login: Login | None) -> Iterator[Proble
                         f"an e-mail address: {provider.value} tells nothing of groups here",
                     )
             elif "@" not in member and not named:
-                yield Problem(where, member, "an e-mail address, or group:NAME")
+                yield Problem(where, member, f"an e-mail address{', or group:NAME' * grouped}")
 
 
 def _profiles(path: Path, tenant: Tenant, settings: Settings) -> Iterator[Problem]:
@@ -122,9 +122,16 @@ def _profiles(path: Path, tenant: Tenant, settings: Settings) -> Iterator[Proble
                 (*path, "profiles", index), name, f"one of {', '.join(known)} (nearest: {near})"
             )
     quota = tenant.quota
-    for name in tenant.profiles or known:
-        if (profile := known.get(name)) is None or (profile.pool and not tenant.profiles):
+    for name in tenant.profiles or offered(settings, tenant):
+        if (profile := known.get(name)) is None:
             continue
+        if profile.pool and not gpus(settings, tenant, profile.pool):
+            tier = settings.cluster.pools[profile.pool].tier.value
+            yield Problem(
+                (*path, "quota", "gpu", tier),
+                0,
+                f"at least 1 for the profile {name}; or leave that out of the tenant's profiles",
+            )
         if profile.cpu > quota.cpu:
             yield Problem(
                 (*path, "quota", "cpu"), quota.cpu, _enough(name, f"{profile.cpu:g} cores")
