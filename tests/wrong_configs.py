@@ -82,9 +82,9 @@ WRONG = [
     ),
     Wrong(
         "a key of a coming release",
-        {"spillway:login": {"provider": "google"}},
-        "spillway:login",
-        '{"provider": "google"}',
+        {"spillway:models": {"iris": {"tenant": "vision"}}},
+        "spillway:models",
+        '{"iris": {"tenant": "vision"}}',
         TOP,
         "spillway:",
     ),
@@ -648,7 +648,7 @@ WRONG_PROD = [
         {"tenants.vision.members": ["alice"]},
         "tenants.vision.members[0]",
         "alice",
-        "e-mail addresses or group:NAME",
+        "an e-mail address",
     ),
     WrongProd(
         "a burst quota without a pool",

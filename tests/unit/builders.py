@@ -5,18 +5,31 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pulumi
+import pulumi_kubernetes as k8s
 import yaml
 
 from components import (
     FencedNamespace,
     FencedNamespaceArgs,
+    Guard,
+    GuardArgs,
     Mlflow,
     MlflowArgs,
+    Tenant,
+    TenantArgs,
+    hub,
     network,
     onprem,
     shapes,
 )
+from components.hub.proxy import Proxy, ProxyArgs
+from components.hub.puller import Puller, PullerArgs
+from components.hub.viewer import Viewer, ViewerArgs
+from components.labels import labels
 from components.mlflow import consumer
+from components.pods import PullPolicy
+from components.tenant import Platform
+from rig.rehearsal.scenes import config_of
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIENT: network.Peer = {"pod_selector": {"match_labels": {"app": "client"}}}
@@ -98,8 +111,168 @@ def mlflow(name: str = "mlflow", **changes: Any) -> Mlflow:
     return Mlflow(name, MlflowArgs(**given))
 
 
+NODES = "10.10.0.0/16"
+
+
+def platform(**changes: Any) -> Platform:
+    """Those whom a tenant's pods meet."""
+    defaults = {
+        "tracking": consumer("spillway", "mlflow"),
+        "tracking_port": 5000,
+        "hub": hub.hub_pods("spillway", "jupyterhub"),
+        "hub_port": hub.HUB_PORT,
+        "proxy": hub.proxy_pods("spillway", "jupyterhub"),
+        "spawner": hub.spawner("spillway", "jupyterhub"),
+        "viewer": hub.viewer("spillway", "jupyterhub"),
+        "api_server": network.to_api_server(NODES),
+    }
+    return Platform(**{**defaults, **changes})
+
+
+def storage(**changes: Any) -> shapes.Storage:
+    """In the cluster, with keys."""
+    defaults = {
+        "uri": pulumi.Output.from_input("s3://tenant-vision"),
+        "environment": {"AWS_ENDPOINT_URL_S3": "http://object-store.spillway.svc:9000"},
+        "credentials": {"AWS_SECRET_ACCESS_KEY": pulumi.Output.secret("hunter2storage")},
+        "egress": [network.egress([CLIENT], 9000)],
+        "ready": (),
+    }
+    return shapes.Storage(**{**defaults, **changes})
+
+
+def cloud_storage() -> shapes.Storage:
+    """In a cloud, opened by who a pod is."""
+    return storage(
+        uri=pulumi.Output.from_input("gs://artifacts/tenants/vision"),
+        environment={"GOOGLE_CLOUD_PROJECT": "example-ds"},
+        credentials={},
+        egress=[],
+        login=shapes.Login(
+            environment={"GOOGLE_APPLICATION_CREDENTIALS": "/var/run/login/config.json"},
+            volumes=[{"name": "login", "config_map": {"name": "login", "default_mode": 0o444}}],
+            mounts=[{"name": "login", "mount_path": "/var/run/login", "read_only": True}],
+            egress=[network.egress([{"ip_block": {"cidr": "0.0.0.0/0"}}], 443)],
+        ),
+    )
+
+
+def tenant(name: str = "vision", kept: shapes.Storage | None = None, **changes: Any) -> Tenant:
+    """A team with its storage."""
+    defaults = {"namespace": name, "cpu": 8, "memory": "16Gi", "gpus": 2, "platform": platform()}
+    built = Tenant(name, TenantArgs(**{**defaults, **changes}))
+    built.keep(kept or storage())
+    return built
+
+
+def team(**changes: Any) -> hub.Team:
+    """What a hub knows of a tenant."""
+    defaults = {
+        "namespace": "vision",
+        "members": ("ada@example.com", "group:vision"),
+        "admins": ("lin@example.com",),
+        "profiles": ("small", "gpu-l4"),
+        "notebook": "localhost/spillway/notebook:1",
+        "spark": "localhost/spillway/notebook-spark:1",
+        "storage": storage(),
+    }
+    return hub.Team(**{**defaults, **changes})
+
+
+PROFILES = {
+    "small": hub.Profile(title="Small", description="1 core", cpu=1, memory="2Gi"),
+    "gpu-l4": hub.Profile(title="GPU L4", description="4 cores", cpu=4, memory="16Gi", pool="l4"),
+}
+SERVERS = hub.Servers(
+    home_size="5Gi",
+    storage_class=None,
+    start_seconds=300,
+    named=3,
+    server_minutes=60,
+    kernel_minutes=30,
+    pull_policy=PullPolicy.IF_NOT_PRESENT,
+)
+
+
+def jupyterhub(name: str = "jupyterhub", **changes: Any) -> hub.JupyterHub:
+    defaults = {
+        "namespace": "spillway",
+        "image": "localhost/spillway/hub:1",
+        "proxy_image": "localhost/spillway/proxy:1",
+        "pull_policy": PullPolicy.IF_NOT_PRESENT,
+        "login": hub.Login(provider="google", client_id="spillway", hosted_domain="example.com"),
+        "login_secret": pulumi.Output.secret("hunter2login"),
+        "teams": {"vision": team()},
+        "profiles": PROFILES,
+        "servers": SERVERS,
+        "database": cloud_database(),
+        "tracking": consumer("spillway", "mlflow"),
+        "tracking_uri": "http://mlflow.spillway.svc:5000",
+        "tracking_port": 5000,
+        "api_server": network.to_api_server(NODES),
+        "pull": ["localhost/spillway/notebook:1"],
+    }
+    return hub.JupyterHub(name, hub.JupyterHubArgs(**{**defaults, **changes}))
+
+
+def _keys(name: str) -> k8s.core.v1.Secret:
+    return k8s.core.v1.Secret(
+        f"{name}-some-keys",
+        metadata={"namespace": "spillway", "labels": labels("test", name, "keys")},
+        string_data={},
+    )
+
+
+def proxy(name: str = "jupyterhub") -> Proxy:
+    given = {
+        "namespace": "spillway",
+        "image": "localhost/spillway/proxy:1",
+        "pull_policy": PullPolicy.IF_NOT_PRESENT,
+        "hub": "http://hub:8081",
+        "secrets": _keys(name),
+        "priority": "platform",
+        "node_port": None,
+        "pod_network": None,
+    }
+    return Proxy(name, ProxyArgs(**given))
+
+
+def viewer(name: str = "jupyterhub") -> Viewer:
+    given = {
+        "namespace": "spillway",
+        "image": "localhost/spillway/hub:1",
+        "pull_policy": PullPolicy.IF_NOT_PRESENT,
+        "hub": "http://hub:8081",
+        "tracking": CLIENT,
+        "tracking_uri": "http://mlflow:5000",
+        "tracking_port": 5000,
+        "api_server": network.to_api_server(NODES),
+        "secrets": _keys(name),
+        "priority": "platform",
+    }
+    return Viewer(name, ViewerArgs(**given))
+
+
+def puller(name: str = "puller", **changes: Any) -> Puller:
+    given = {"namespace": "spillway", "pull_policy": PullPolicy.IF_NOT_PRESENT}
+    return Puller(name, PullerArgs(**{"images": ["notebook:1"], **given, **changes}))
+
+
+def guard(name: str = "guard") -> Guard:
+    return Guard(name, GuardArgs(audiences=["sts.amazonaws.com"]))
+
+
+PARTS = {
+    "spillway:index:Proxy": proxy,
+    "spillway:index:Viewer": viewer,
+    "spillway:index:Puller": puller,
+}
+"""Made by the hub alone."""
 BUILDERS = {
     "spillway:index:FencedNamespace": namespace,
+    "spillway:index:Guard": guard,
+    "spillway:index:Tenant": tenant,
+    "spillway:index:JupyterHub": jupyterhub,
     "spillway:onprem:Database": database,
     "spillway:onprem:ObjectStore": object_store,
     "spillway:index:Mlflow": mlflow,
@@ -108,17 +281,25 @@ BUILDERS = {
 
 
 def everything() -> list[pulumi.Output[str]]:
-    """One of each (MLflow brings a database and a store), node port included."""
+    """One of each (MLflow brings a database and a store), node ports included."""
+    pods = "10.42.0.0/16"
     return [
         namespace().urn,
-        mlflow(node_port=30500, pod_network="10.42.0.0/16", hosts=["mlflow.example.com"]).urn,
+        mlflow(
+            node_port=30500,
+            pod_network=pods,
+            hosts=["mlflow.example.com"],
+            api_server=network.to_api_server(NODES),
+        ).urn,
+        tenant().urn,
+        jupyterhub(node_port=30080, pod_network=pods).urn,
     ]
 
 
 def stack_config(stack: str) -> dict[str, str]:
     """A stack file as the engine hands it to the program: text, with the project's defaults."""
     project = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
-    own = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
+    own = config_of(ROOT / f"Pulumi.{stack}.yaml")
     defaults = {f"spillway:{key}": value["default"] for key, value in project.items()}
     return {key: as_text(value) for key, value in {**defaults, **own}.items()}
 

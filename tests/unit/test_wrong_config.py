@@ -3,10 +3,10 @@
 import builders
 import pulumi
 import pytest
-import yaml
 from wrong_configs import SECRET_TEXT, WRONG, WRONG_PROD, Wrong, WrongProd
 
 from infra import settings, stack
+from rig.rehearsal.scenes import config_of
 
 
 def error_of(wrong: Wrong, resolve) -> str:
@@ -47,7 +47,7 @@ def test_the_cause_with_pydantics_own_words_is_not_chained(engine, resolve):
 
 def mistaken(wrong: WrongProd) -> dict[str, str]:
     """Pulumi.prod.yaml with the mistake in it."""
-    config = yaml.safe_load((builders.ROOT / "Pulumi.prod.yaml").read_text())["config"]
+    config = config_of(builders.ROOT / "Pulumi.prod.yaml")
     for path, value in wrong.changes.items():
         *parents, leaf = path.split(".")
         section = config
