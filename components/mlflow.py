@@ -332,7 +332,7 @@ class Mlflow(pulumi.ComponentResource):
             marks=self._marks,
             pods=selector(APP, self._name, "server"),
             incoming=[network.ingress(callers, PORT)],
-            outgoing=_distinct(
+            outgoing=network.distinct(
                 [
                     *args.database.egress,
                     *args.store.egress,
@@ -357,11 +357,6 @@ def driver_url(url: str, *, fetched: bool = False) -> str:
     """
     url = url.replace("postgresql://", "postgresql+psycopg://", 1)
     return f"{url}{'&' if '?' in url else '?'}plugin={PASSWORD_PLUGIN}" if fetched else url
-
-
-def _distinct(rules: Sequence[network.Egress]) -> Sequence[network.Egress]:
-    """In order; a database and a bucket of one cloud may need the same rule."""
-    return [rule for at, rule in enumerate(rules) if rule not in rules[:at]]
 
 
 def _spread(own: dict[str, str]) -> k8s.core.v1.TopologySpreadConstraintArgsDict:

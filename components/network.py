@@ -50,6 +50,11 @@ def to_api_server(nodes: str | None) -> Egress:
     }
 
 
+def distinct(rules: Sequence[Egress]) -> Sequence[Egress]:
+    """In order; a database and a bucket of one cloud may need the same rule."""
+    return [rule for at, rule in enumerate(rules) if rule not in rules[:at]]
+
+
 def policy(  # noqa: PLR0913 - a policy is made of exactly these
     name: str,
     *,

@@ -17,11 +17,10 @@ from components.labels import (
 )
 from components.namespace import FencedNamespace, FencedNamespaceArgs
 from components.rights import Rule, bind
+from components.shapes import TENANT_ACCOUNTS
 
 APP = "tenant"
 JOB = "job"
-ACCOUNTS = ("notebook", JOB, "model")
-"""Service accounts of every tenant: for people, for what runs by itself, for what serves."""
 NOTEBOOK, EXECUTOR = "notebook", "spark-executor"
 """Values of the role label."""
 STORAGE = "storage"
@@ -170,7 +169,7 @@ class Tenant(pulumi.ComponentResource):
 
     def _people(self) -> None:
         """Accounts, and what each may do; the hub's and the viewer's rights end here too."""
-        for account in ACCOUNTS:
+        for account in TENANT_ACCOUNTS:
             k8s.core.v1.ServiceAccount(
                 f"{self._name}-{account}",
                 # Fixed: clouds trust it, and people's programs name it.
@@ -178,8 +177,8 @@ class Tenant(pulumi.ComponentResource):
                 automount_service_account_token=False,
                 opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
             )
-        own = {who: shapes.Subject(namespace=self._args.namespace, account=who) for who in ACCOUNTS}
-        platform = self._args.platform
+        platform, namespace = self._args.platform, self._args.namespace
+        own = {who: shapes.Subject(namespace=namespace, account=who) for who in TENANT_ACCOUNTS}
         mint = Rule(
             groups=("",),
             resources=("serviceaccounts/token",),
