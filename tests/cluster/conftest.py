@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from logging_client import Writer, writing
+from logging_client import Writer, logging_in, writing
 from mlflow.tracking import MlflowClient
-from testbed import KEEP, RIG, TENANT, Testbed, machine_state, only_session
+from testbed import KEEP, RIG, Testbed, machine_state, only_session
 
 from rig import host
 from rig.node import machine
@@ -14,7 +14,7 @@ from rig.node import machine
 HERE = Path(__file__).parent
 LAST = ("test_one_server_a_volume.py", "test_faults.py", "test_upgrade.py", "test_lifecycle.py")
 """They break what the others look at."""
-SECONDS = 420
+SECONDS = 600
 """A test that hangs; the first one includes the start of the rig."""
 NO_CLUSTER = host.can_run_containers()
 
@@ -68,12 +68,7 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
 @pytest.fixture
 def client(bed: Testbed, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
     """A user's client on the machine, outside the cluster, which fails rather than waits."""
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", bed.token())
-    monkeypatch.setenv("MLFLOW_WORKSPACE", TENANT)
-    return MlflowClient(tracking_uri=bed.url)
+    return logging_in(bed, monkeypatch)
 
 
 @pytest.fixture

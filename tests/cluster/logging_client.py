@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from mlflow.tracking import MlflowClient
-from testbed import Testbed, until
+from testbed import TENANT, Testbed, until
 
 PROGRAM = Path(__file__).with_name("writer.py")
 
@@ -60,6 +61,16 @@ class Writer:
             *(f"metric of step {n}" for n in metrics if n not in history),
             *(f"file {n}" for n in artifacts if texts.get(n) != f"content of {n}\n" * 50),
         ]
+
+
+def logging_in(bed: Testbed, patch: pytest.MonkeyPatch, tenant: str = TENANT) -> MlflowClient:
+    """A client, for an hour; programs that are started meanwhile log in as it does."""
+    patch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    patch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    patch.setenv("MLFLOW_TRACKING_TOKEN", bed.token(tenant))
+    patch.setenv("MLFLOW_WORKSPACE", tenant)
+    return MlflowClient(tracking_uri=bed.url)
 
 
 @contextmanager

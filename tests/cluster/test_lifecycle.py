@@ -2,29 +2,31 @@
 
 import os
 import signal
-from collections.abc import Iterator
+import time
 from pathlib import Path
 
 import pytest
+from logging_client import logging_in
 from mlflow.tracking import MlflowClient
-from testbed import NAMESPACE, Testbed, machine_state, processes_of, until
+from testbed import NAMESPACE, OTHER, TENANT, Testbed, machine_state, processes_of, until
 
 from rig import stack
 from rig.node import machine
 
 
 @pytest.fixture(scope="module")
-def run(bed: Testbed) -> Iterator[str]:
+def run(bed: Testbed) -> str:
     """A run that every restart must bring back."""
-    client = MlflowClient(tracking_uri=bed.url)
-    run = client.create_run(client.create_experiment("lifecycle")).info.run_id
-    client.log_metric(run, "kept", 42.0)
-    client.log_text(run, "kept\n" * 1000, "kept.txt")
+    with pytest.MonkeyPatch.context() as patch:
+        client = logging_in(bed, patch)
+        run = client.create_run(client.create_experiment(f"lifecycle {time.time()}")).info.run_id
+        client.log_metric(run, "kept", 42.0)
+        client.log_text(run, "kept\n" * 1000, "kept.txt")
     return run
 
 
 def remembered(bed: Testbed, client: MlflowClient, run: str, folder: str) -> bool:
-    bed.whole(150)
+    bed.whole(240)
     read = client.download_artifacts(run, "kept.txt", folder)
     kept = Path(read).read_text() == "kept\n" * 1000
     return kept and client.get_run(run).data.metrics == {"kept": 42.0}
@@ -91,19 +93,26 @@ def test_a_crash_is_cleaned_up_by_the_next_start_and_loses_nothing(
 def test_destroy_leaves_no_namespace_no_volume_and_no_data(bed: Testbed):
     stack.destroy(bed.stack)
 
-    assert NAMESPACE not in bed.kubectl("get", "namespaces", "-o", "name")
+    left = bed.kubectl("get", "namespaces", "-o", "name").split()
+    assert not {f"namespace/{name}" for name in (NAMESPACE, TENANT, OTHER)} & set(left)
+    # Of the cluster's own, by the label that all of the stack's objects have.
+    ours = ("-l", "app.kubernetes.io/part-of=spillway", "-o", "name")
+    kinds = "clusterroles,clusterrolebindings,priorityclasses"
+    assert bed.kubectl("get", kinds, *ours).split() == []
     until(lambda: True if not bed.get("pv", "-A") else None, 60, "the end of the volumes")
     assert list(bed.layout.volumes.iterdir()) == []
 
 
 def test_up_after_destroy_makes_an_empty_platform_that_works(
-    bed: Testbed, client: MlflowClient, tmp_path: Path
+    bed: Testbed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     bed.up()
 
     bed.whole()
-    assert [experiment.name for experiment in client.search_experiments()] == ["Default"]
-    run = client.create_run("0").info.run_id
+    # Its account is another than the one before, whose tokens are worth nothing now.
+    client = logging_in(bed, monkeypatch)
+    assert list(client.search_experiments()) == []
+    run = client.create_run(client.create_experiment("first")).info.run_id
     client.log_text(run, "new\n", "new.txt")
     assert Path(client.download_artifacts(run, "new.txt", str(tmp_path))).read_text() == "new\n"
     assert bed.sql(f"select count(*) from runs where run_uuid = '{run}'") == [["1"]]

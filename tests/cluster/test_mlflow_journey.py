@@ -3,13 +3,14 @@
 import hashlib
 import json
 import socket
+import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from mlflow.tracking import MlflowClient
-from testbed import Testbed
+from testbed import TENANT, Testbed
 
 SIZE = 50 * 2**20
 IN_THE_BUCKET = """
@@ -42,7 +43,7 @@ def test_a_run_is_rows_in_postgres_and_an_object_in_the_store(
     weights.write_bytes(content)
     checksum = hashlib.sha256(content).hexdigest()
 
-    experiment = client.create_experiment("journey")
+    experiment = client.create_experiment(f"journey {uuid.uuid4()}")
     run = client.create_run(experiment, run_name="first").info
     client.log_param(run.run_id, "depth", 7)
     for step, loss in enumerate([0.5, 0.25, 0.125]):
@@ -58,7 +59,7 @@ def test_a_run_is_rows_in_postgres_and_an_object_in_the_store(
         ["1", "0.25"],
         ["2", "0.125"],
     ]
-    assert run.artifact_uri.startswith("mlflow-artifacts:/")
+    assert run.artifact_uri.startswith(f"mlflow-artifacts:/workspaces/{TENANT}/")
     key = run.artifact_uri.removeprefix("mlflow-artifacts:/").strip("/") + "/model/weights.bin"
     stored = bed.python(IN_THE_BUCKET.format(bucket="mlflow", key=key))
     assert json.loads(stored) == [SIZE, checksum]
@@ -76,10 +77,12 @@ def test_the_server_does_not_send_clients_to_the_bucket(bed: Testbed):
 
 
 def test_only_known_names_are_served(bed: Testbed):
+    owner = bed.credentials()
+
     def get(host: str) -> int:
         return requests.get(
-            f"{bed.url}/api/2.0/mlflow/experiments/get?experiment_id=0",
-            headers={"Host": host},
+            f"{bed.url}/api/2.0/mlflow/experiments/search?max_results=1",
+            headers={**owner, "Host": host},
             timeout=10,
         ).status_code
 
@@ -92,23 +95,26 @@ def test_only_known_names_are_served(bed: Testbed):
 
 
 def test_a_page_of_another_site_may_change_nothing(bed: Testbed):
+    owner, mark = bed.credentials(), uuid.uuid4().hex
+
     def create(name: str, origin: str | None) -> int:
         return requests.post(
             f"{bed.url}/api/2.0/mlflow/experiments/create",
-            json={"name": name},
-            headers={"Origin": origin} if origin else {},
+            json={"name": f"{mark} {name}"},
+            headers={**owner, **({"Origin": origin} if origin else {})},
             timeout=10,
         ).status_code
 
     assert create("by-a-foreign-page", "https://evil.example.com") == 403
     assert create("by-its-own-page", bed.url) == 200
     assert create("by-a-client", None) == 200
-    created = {row[0] for row in bed.sql("select name from experiments where name like 'by-%'")}
-    assert created == {"by-its-own-page", "by-a-client"}
+    created = bed.sql(f"select name from experiments where name like '{mark}%' order by name")
+    assert created == [[f"{mark} by-a-client"], [f"{mark} by-its-own-page"]]
 
 
 def test_requests_are_counted_for_prometheus(bed: Testbed):
-    requests.get(f"{bed.url}/api/2.0/mlflow/experiments/get?experiment_id=0", timeout=10)
+    searched = f"{bed.url}/api/2.0/mlflow/experiments/search?max_results=1"
+    assert requests.get(searched, headers=bed.credentials(), timeout=10).status_code == 200
 
     text = requests.get(f"{bed.url}/metrics", timeout=10).text
 
@@ -124,7 +130,7 @@ def test_the_web_interface_is_there(bed: Testbed):
 
 
 def test_both_replicas_take_their_share(bed: Testbed, client: MlflowClient):
-    run = client.create_run(client.create_experiment("shared")).info.run_id
+    run = client.create_run(client.create_experiment(f"shared {uuid.uuid4()}")).info.run_id
     for step in range(20):
         MlflowClient(tracking_uri=bed.url).log_metric(run, "m", step, step=step)
 

@@ -2,10 +2,12 @@
 
 import pytest
 import yaml
-from testbed import NAMESPACE, Testbed, references
+from testbed import NAMESPACE, OTHER, TENANT, Testbed, references
 
 from rig import stack
 from rig.errors import RigError
+
+KEY = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
 def test_every_process_of_the_node_runs(bed: Testbed):
@@ -26,6 +28,9 @@ def test_up_tells_where_mlflow_is(bed: Testbed):
 
     assert outputs["mlflowTrackingUri"] == "http://mlflow.spillway.svc:5000"
     assert outputs["mlflowNodePort"] == int(bed.url.rpartition(":")[2])
+    assert outputs["hubNodePort"] == int(bed.hub.rpartition(":")[2])
+    assert bed.hub in bed.up_output
+    assert bed.password not in bed.up_output
 
 
 def test_both_replicas_serve_and_every_job_is_done(bed: Testbed):
@@ -33,7 +38,8 @@ def test_both_replicas_serve_and_every_job_is_done(bed: Testbed):
     jobs = bed.get("jobs")
 
     assert len(bed.pods("mlflow")) == 2
-    assert len(jobs) == 3
+    # Two owners of databases, three buckets, and the schema.
+    assert len(jobs) == 6
     assert all(job["status"].get("succeeded") == 1 for job in jobs)
 
 
@@ -50,10 +56,18 @@ def test_the_schema_was_migrated_before_the_first_server_started(bed: Testbed):
 
 
 @pytest.mark.parametrize(
-    ("app", "uid"), [("mlflow", "10001"), ("postgres", "999"), ("object-store", "1000")]
+    ("app", "role", "uid"),
+    [
+        ("mlflow", "server", "10001"),
+        ("postgres", "server", "999"),
+        ("object-store", "server", "1000"),
+        ("jupyterhub", "hub", "10002"),
+        ("jupyterhub", "proxy", "10003"),
+        ("jupyterhub", "tracking-ui", "10002"),
+    ],
 )
-def test_a_server_is_an_unprivileged_user_on_a_root_it_cannot_write(bed: Testbed, app, uid):
-    pod = bed.pods(app)[0]
+def test_a_server_is_an_unprivileged_user_on_a_root_it_cannot_write(bed: Testbed, app, role, uid):
+    pod = bed.pods(app, role)[0]
     probe = (
         "id -u; grep -E 'CapEff|NoNewPrivs|Seccomp:' /proc/self/status; touch /etc/x /usr/x || :"
     )
@@ -69,10 +83,52 @@ def test_a_server_is_an_unprivileged_user_on_a_root_it_cannot_write(bed: Testbed
     assert [line.rpartition(": ")[2] for line in said[4:]] == ["Read-only file system"] * 2
 
 
-def test_no_pod_has_a_key_to_the_api_server(bed: Testbed):
-    for app in ("mlflow", "postgres", "object-store"):
-        said = bed.execute(bed.pods(app)[0], "sh", "-c", "ls /var/run/secrets 2>&1 || :")
-        assert "No such file" in said
+def test_only_servers_that_ask_the_api_server_have_a_key_to_it(bed: Testbed):
+    keys = {
+        (app, role): "token" in bed.execute(bed.pods(app, role)[0], "sh", "-c", f"ls {KEY} || :")
+        for app, role in (
+            ("mlflow", "server"),
+            ("jupyterhub", "hub"),
+            ("jupyterhub", "tracking-ui"),
+            ("jupyterhub", "proxy"),
+            ("postgres", "server"),
+            ("object-store", "server"),
+        )
+    }
+
+    assert [role for role, has in keys.items() if has] == [
+        ("mlflow", "server"),
+        ("jupyterhub", "hub"),
+        ("jupyterhub", "tracking-ui"),
+    ]
+
+
+def test_the_tracking_servers_key_shows_namespaces_and_nothing_else(bed: Testbed):
+    def may(verb: str, what: str, namespace: str = "") -> bool:
+        group, _, kind = what.rpartition("/")
+        resource, _, part = kind.partition(":")
+        asked = {"verb": verb, "group": group, "resource": resource, "subresource": part}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {
+                "user": f"system:serviceaccount:{NAMESPACE}:mlflow",
+                "resourceAttributes": {**asked, "namespace": namespace},
+            },
+        }
+        words = ("create", "-f", "-", "-o", "jsonpath={.status.allowed}")
+        return bed.kubectl(*words, given=yaml.safe_dump(review)).strip() == "true"
+
+    assert may("list", "namespaces")
+    for verb, what in (
+        ("create", "namespaces"),
+        ("list", "pods"),
+        ("get", "secrets"),
+        ("create", "serviceaccounts:token"),
+        ("list", "mlflow.kubeflow.org/experiments"),
+    ):
+        for space in (NAMESPACE, TENANT, OTHER, "kube-system"):
+            assert not may(verb, what, space), f"{verb} {what} in {space}"
 
 
 def test_a_privileged_pod_is_refused_in_the_platforms_namespace(bed: Testbed):

@@ -127,6 +127,13 @@ class Testbed:
         """What the cluster believes a tenant's account by."""
         return self.kubectl("create", "token", account, "-n", tenant).strip()
 
+    def credentials(self, tenant: str = TENANT, account: str = "notebook") -> dict[str, str]:
+        """Headers by which the tracking server knows a tenant's account and its workspace."""
+        return {
+            "Authorization": f"Bearer {self.token(tenant, account)}",
+            "X-MLFLOW-WORKSPACE": tenant,
+        }
+
     @cached_property
     def platform(self) -> Platform:
         return Platform("dev", project(self.folder / "project", self.layout))
