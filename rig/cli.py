@@ -14,6 +14,7 @@ from rig import cluster, images, stack, toolchain
 from rig.control_plane import PROGRAMS, ControlPlane
 from rig.errors import RigError
 from rig.node import machine
+from rig.paths import ROOT
 from rig.platform import Platform
 from rig.steps import console, step
 
@@ -83,9 +84,20 @@ def delete(
 
 
 @app.command()
-def up(name: Name = "dev") -> None:
+def up(
+    name: Name = "dev",
+    project: Annotated[
+        Path, typer.Option(hidden=True, help="Another folder of Pulumi.yaml, for benchmarks.")
+    ] = ROOT,
+) -> None:
     """Cluster, images and stack; prints what runs where."""
-    Platform(name).up()
+    Platform(name, project).up()
+
+
+@app.command()
+def password(name: Name = "dev") -> None:
+    """Print the password of the login that everybody shares, where there is one."""
+    typer.echo(Platform(name).password())
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

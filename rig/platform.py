@@ -1,5 +1,6 @@
 """A stack on its cluster: what ``make up``, ``preview``, ``down`` and ``destroy`` do."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,16 @@ from rig import cluster, images, paths, plugin_home, stack, toolchain
 from rig.errors import RigError
 from rig.steps import console, step
 
+_IDENTITY = """\
+export MLFLOW_TRACKING_TOKEN=$(KUBECONFIG={kubeconfig} {kubectl} create token notebook -n {tenant})
+export MLFLOW_WORKSPACE={tenant}
+"""
+"""Where tenants are kept apart: one of their accounts, believed for an hour."""
 _SNIPPET = """\
-MLFLOW_TRACKING_URI={url} .venv/bin/python - <<'END'
+export MLFLOW_TRACKING_URI={url}
+.venv/bin/python - <<'END'
 import mlflow
+mlflow.set_experiment("first")
 mlflow.log_params({{"lr": 0.1}})
 mlflow.log_metric("loss", 0.5)
 END"""
@@ -64,7 +72,7 @@ class Platform:
         pulumi = self._stack(programs)
         console.print(f"→ pulumi up --stack {self.name}")
         stack.up(pulumi)
-        self._summary(stack.outputs(pulumi))
+        self._summary(stack.outputs(pulumi), programs["kubectl"])
 
     def preview(self, extra: list[str]) -> None:
         """What an ``up`` would change. Needs the cluster, for the engine compares with it."""
@@ -127,21 +135,56 @@ class Platform:
             name=self.name,
         )
 
-    def _summary(self, outputs: dict[str, Any]) -> None:
-        """What runs where, and three lines that log a run."""
-        namespace, port = outputs["namespace"], outputs.get("mlflowNodePort")
+    def password(self) -> str:
+        """Of the login that everybody shares, in a stack that has one."""
+        outputs = stack.outputs(self._stack(self._setup()), show_secrets=True)
+        if not outputs.get("hubPassword"):
+            raise RigError(
+                f"STACK={self.name} has no shared password: people log in with their provider's, "
+                "or the stack is not up"
+            )
+        return outputs["hubPassword"]
+
+    def _summary(self, outputs: dict[str, Any], kubectl: Path) -> None:
+        """What runs where, and a few lines that log a run."""
         console.rule("Spillway is up")
-        if self.own_cluster or not port:
-            console.print(f"MLflow   {outputs['mlflowTrackingUri']}  (inside the cluster)")
+        hub, tracking = outputs.get("hubUrl"), outputs["mlflowTrackingUri"]
+        if self.own_cluster or not outputs.get("mlflowNodePort"):
+            if hub:
+                console.print(f"Hub      {hub}  (inside the cluster)")
+            console.print(f"MLflow   {tracking}  (inside the cluster)")
             return
         layout = cluster.Rig().layout
-        url = f"http://{layout.address}:{port}"
-        console.print(f"MLflow     {url}  (from pods: {outputs['mlflowTrackingUri']})")
-        console.print(f"Postgres   database.{namespace}.svc:5432, for MLflow alone")
-        console.print(f"S3 store   object-store.{namespace}.svc:7070, for MLflow alone")
-        console.print(f"Cluster    export KUBECONFIG={layout.kubeconfig}")
-        console.print('Engine     eval "$(bin/rig env)", then pulumi and kubectl work by hand')
+        for line in summary(outputs, layout.address, layout.kubeconfig):
+            console.print(line, soft_wrap=True, markup=False)
         console.print("\nLog a run:\n")
-        for line in _SNIPPET.format(url=url).splitlines():
-            console.print(f"    {line}", soft_wrap=True)
+        tenant = next(iter(self.settings.get("spillway:tenants") or {}), None)
+        url = f"http://{layout.address}:{outputs['mlflowNodePort']}"
+        for line in snippet(url, tenant, kubectl, layout.kubeconfig):
+            console.print(f"    {line}", soft_wrap=True, markup=False)
         console.print("\nmake down stops it and keeps the data; make up brings it back.")
+
+
+def summary(outputs: Mapping[str, Any], address: str, kubeconfig: Path) -> list[str]:
+    """What runs where, on the node at ``address``; a stack may have no hub."""
+    namespace = outputs["namespace"]
+    lines = list[str]()
+    if port := outputs.get("hubNodePort"):
+        shared = ", password: bin/rig password" if outputs.get("hubPassword") else ""
+        lines.append(f"Hub        http://{address}:{port}  (members of spillway:tenants{shared})")
+    tracking = f"http://{address}:{outputs['mlflowNodePort']}"
+    return [
+        *lines,
+        f"MLflow     {tracking}  (from pods: {outputs['mlflowTrackingUri']})",
+        f"Postgres   database.{namespace}.svc:5432, for the platform alone",
+        f"S3 store   object-store.{namespace}.svc:7070, for the platform and tenants",
+        f"Cluster    export KUBECONFIG={kubeconfig}",
+        'Engine     eval "$(bin/rig env)", then pulumi and kubectl work by hand',
+    ]
+
+
+def snippet(url: str, tenant: str | None, kubectl: Path, kubeconfig: Path) -> list[str]:
+    """Shell that logs a run, as an account of ``tenant`` where there are tenants."""
+    words = {"url": url, "tenant": tenant, "kubectl": kubectl, "kubeconfig": kubeconfig}
+    text = (_IDENTITY if tenant else "") + _SNIPPET
+    return text.format(**words).splitlines()
