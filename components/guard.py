@@ -47,7 +47,6 @@ FROM_INSIDE = (
 )
 NOT_NEW = "request.operation != 'CREATE'"
 """Starts conditions on what a new pod is; whether an old one may go depends on its role alone."""
-CONTAINERS = "(object.spec.containers + object.spec.?initContainers.orValue([]))"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,14 +135,16 @@ def _rules() -> list[Validation]:
             "spec.ephemeralContainers: there are none here",
         ),
         _new(
-            f"{CONTAINERS}.all(c, c.?env.orValue([]).all(e, "
-            f"!has(e.valueFrom) || !has(e.valueFrom.secretKeyRef) "
-            f"|| e.valueFrom.secretKeyRef.name {of_storage}))",
+            _in_containers(
+                "c.?env.orValue([]).all(e, !has(e.valueFrom) || !has(e.valueFrom.secretKeyRef) "
+                f"|| e.valueFrom.secretKeyRef.name {of_storage})"
+            ),
             f"spec.containers.env: secretKeyRef may name the Secret {STORAGE} alone",
         ),
         _new(
-            f"{CONTAINERS}.all(c, c.?envFrom.orValue([]).all(e, "
-            f"!has(e.secretRef) || e.secretRef.name {of_storage}))",
+            _in_containers(
+                f"c.?envFrom.orValue([]).all(e, !has(e.secretRef) || e.secretRef.name {of_storage})"
+            ),
             f"spec.containers.envFrom: secretRef may name the Secret {STORAGE} alone",
         ),
     ]
@@ -172,6 +173,12 @@ def _settings() -> Validation:
         f"{made}.metadata.name.startsWith('{SETTINGS}')",
         f"metadata.name: only ConfigMaps that start with {SETTINGS} are yours to make or delete",
     )
+
+
+def _in_containers(condition: str) -> str:
+    """It holds for each container ``c``; the two lists are of two types, says the type checker."""
+    kinds = ("object.spec.containers", "object.spec.?initContainers.orValue([])")
+    return "(" + " && ".join(f"{kind}.all(c, {condition})" for kind in kinds) + ")"
 
 
 def _new(expression: str, message: str) -> Validation:
