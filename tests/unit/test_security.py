@@ -6,7 +6,6 @@ import builders
 import pytest
 from recording import recorded
 
-
 KNOWN = {"mlflow-server", "jupyterhub-hub", "jupyterhub-tracking-ui"}
 """Workloads that must ask the API server: who calls, people's servers, tokens of tenants."""
 

@@ -1,0 +1,12 @@
+"""The hub's own modules that need nothing but Python, as its image has them."""
+
+import importlib
+import sys
+
+import builders
+
+sys.path.append(str(builders.ROOT / "images" / "hub"))
+
+told = importlib.import_module("spillway_hub.told")
+profiles = importlib.import_module("spillway_hub.profiles")
+progress = importlib.import_module("spillway_hub.progress")
