@@ -25,6 +25,7 @@ KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 PLAIN = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION")
 """Variables of the object store that are no secret: executors get them as text."""
 
+GOOGLE = "com.google.cloud.hadoop.fs.gcs"
 PROVIDERS = "software.amazon.awssdk.auth.credentials"
 BY_KEYS = f"{PROVIDERS}.EnvironmentVariableCredentialsProvider"
 BY_IDENTITY = (
@@ -121,9 +122,9 @@ def _object_store(environ: Mapping[str, str]) -> dict[str, str]:
     """How s3a:// and gs:// are reached and by whom, for the driver and for executors."""
     conf = {
         "spark.hadoop.fs.s3a.aws.credentials.provider": BY_IDENTITY,
-        "spark.hadoop.fs.AbstractFileSystem.gs.impl": (
-            "com.google.cloud.hadoop.fs.gcs.GoogleHadoopFS"
-        ),
+        # Hadoop names a class of its own by default, of a module that is not here.
+        "spark.hadoop.fs.gs.impl": f"{GOOGLE}.GoogleHadoopFileSystem",
+        "spark.hadoop.fs.AbstractFileSystem.gs.impl": f"{GOOGLE}.GoogleHadoopFS",
     }
     for name in PLAIN:
         if value := environ.get(name):

@@ -83,6 +83,12 @@ def test_a_clouds_store_is_asked_by_the_pods_identity():
     assert not any("secretKeyRef" in key for key in found)
 
 
+def test_google_storage_is_read_by_googles_connector():
+    found = conf(POD)
+
+    assert found["spark.hadoop.fs.gs.impl"].startswith("com.google.cloud.hadoop.fs.gcs.")
+
+
 def test_what_the_person_wants_has_the_last_word():
     wanted = {"spark_ui_enabled": True, "spark.executor.cores": 2}
 
