@@ -18,6 +18,7 @@ from kubernetes_asyncio.client import (
     V1SecretKeySelector,
 )
 from kubespawner import KubeSpawner
+from sqlalchemy.orm import object_session
 
 from spillway_hub import profiles
 from spillway_hub.progress import explain, hopeless
@@ -36,8 +37,8 @@ CONFLICT, NOT_FOUND, FORBIDDEN = 409, 404, 403
 class Refused(SpawnException):
     """A server that cannot start; the text is for the person who waits for it."""
 
-    def __init__(self, message: str, reason: str) -> None:
-        super().__init__(message, reason=reason)
+    def __init__(self, message: str, reason: str, status: int = 500) -> None:
+        super().__init__(message, reason=reason, status_code=status)
         self.jupyterhub_message = message
 
 
@@ -50,11 +51,12 @@ class TeamSpawner(KubeSpawner):
         try:
             profile, team = profiles.chosen(told(), groups, self.user_options)
         except profiles.Unknown as error:
-            raise Refused(str(error), "choice") from error
+            raise Refused(str(error), "choice", 400) from error
         self.user_options = {"profile": profile, profiles.TEAM: team}
         # Another hub, and the sweeper, must know the team that was settled on.
         self.orm_spawner.user_options = self.user_options
-        self.db.commit()
+        if session := object_session(self.orm_spawner):
+            session.commit()
         await super().load_user_options()
         self._settle(told().tenants[team], spark=told().profiles[profile].spark)
 
@@ -108,6 +110,8 @@ class TeamSpawner(KubeSpawner):
             return await starting
         except ApiException as error:
             raise Refused(*readable(error, self.namespace)) from error
+        except TimeoutError as error:
+            raise self._late() from error
         finally:
             for task in (starting, watching):
                 task.cancel()
@@ -122,12 +126,7 @@ class TeamSpawner(KubeSpawner):
             reflector = getattr(self, "pod_reflector", None)
             pod = reflector.pods.get(f"{self.namespace}/{self.pod_name}") if reflector else None
             if loop.time() > ends:
-                last = explain(self.events[-1]) if self.events else ""
-                raise Refused(
-                    f"Your server was not up after {self.start_timeout} seconds. "
-                    f"The last thing heard of it: {last or 'nothing'}",
-                    "timeout",
-                )
+                raise self._late()
             reason = hopeless(pod)
             if reason is None:
                 since = None
@@ -135,6 +134,15 @@ class TeamSpawner(KubeSpawner):
             since = since or loop.time()
             if loop.time() - since > GRACE:
                 raise Refused(reason, "pod")
+
+    def _late(self) -> Refused:
+        """The hub's own time-out has no words for people."""
+        heard = [words for event in self.events if (words := explain(event))]
+        return Refused(
+            f"Your server was not up after {self.start_timeout} seconds. "
+            f"The last thing heard of it: {(heard or ['nothing'])[-1]}",
+            "timeout",
+        )
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         """Events of the cluster in words for people; what says nothing to them is left out."""
@@ -200,16 +208,21 @@ def _place() -> dict[str, Any]:
     }
 
 
-def readable(error: ApiException, team: str) -> tuple[str, str]:
-    """What the API server said, without what only developers read; and one word for the metrics."""
+def readable(error: ApiException, team: str) -> tuple[str, str, int]:
+    """What the API server said, without what only developers read; a word for the metrics; a code.
+
+    Somebody with a full quota did nothing wrong, but he can mend it: no error of the server's.
+    """
     try:
         message = json.loads(error.body or "{}").get("message", "")
     except ValueError:
         message = ""
     if error.status == FORBIDDEN and "exceeded quota" in message:
-        detail = message.partition("exceeded quota: ")[2]
-        return (
+        # "NAME, requested: …, used: …, limited: …"
+        detail = message.partition("exceeded quota: ")[2].partition(", ")[2]
+        full = (
             f"Team {team} has no room for this server: {detail}. Stop another server of the team, "
             "choose a smaller profile, or ask for a larger quota."
-        ), "quota"
-    return f"The cluster refused the server: {message or error.reason}", "cluster"
+        )
+        return full, "quota", CONFLICT
+    return f"The cluster refused the server: {message or error.reason}", "cluster", 500
