@@ -83,11 +83,15 @@ class Person:
         own = f"/users/{self.slug}"
         return f"{own}/servers/{quote(server)}" if server else f"{own}/server"
 
-    def server(self, server: str = "") -> dict[str, Any] | None:
-        """What the hub knows of it."""
+    def servers(self) -> dict[str, dict[str, Any]]:
+        """What the hub knows of those that run, start or stop."""
         answer = self.api("GET", f"/users/{self.slug}")
         assert answer.status_code == 200, answer.text
-        return answer.json()["servers"].get(server)
+        return answer.json()["servers"]
+
+    def server(self, server: str = "") -> dict[str, Any] | None:
+        """What the hub knows of it."""
+        return self.servers().get(server)
 
     def ready(self, server: str = "", seconds: float = 120) -> dict[str, Any]:
         """Wait until the server is up."""
@@ -105,6 +109,13 @@ class Person:
             if time.monotonic() > ends:
                 raise NotDone(f"{self.name}'s server is not gone in {seconds:.0f} s")
             time.sleep(0.2)
+
+    def end(self) -> None:
+        """Stop whatever one has, and wait for it."""
+        for server in self.servers():
+            self.stop(server)
+        for server in self.servers():
+            self.gone(server)
 
     def progress(self, server: str = "") -> Iterator[dict[str, Any]]:
         """What the page says while one waits, until it is over."""
@@ -139,32 +150,64 @@ class Person:
         url = f"{self.base}{path}api/{api}"
         return self.session.request(method, url, headers=headers, timeout=TIMEOUT, **words)
 
+    def write(self, name: str, text: str, server: str = "") -> None:
+        """A file into one's home."""
+        path = self.enter(server)
+        content = {"type": "file", "format": "text", "content": text}
+        answer = self.jupyter("PUT", path, f"contents/{name}", json=content)
+        assert answer.status_code in (200, 201), answer.text
+
+    def read(self, name: str, server: str = "") -> str:
+        """A file of one's home."""
+        answer = self.jupyter("GET", self.enter(server), f"contents/{name}")
+        assert answer.status_code == 200, answer.text
+        return answer.json()["content"]
+
     def run(self, code: str, seconds: float = 120, server: str = "") -> str:
         """What a cell with this code prints in a kernel of its own."""
+        kernel = self.kernel(server)
+        try:
+            return kernel.run(code, seconds)
+        finally:
+            kernel.end()
+
+    def kernel(self, server: str = "") -> "Kernel":
+        """A kernel that lives until one ends it, or nobody uses it."""
         path = self.enter(server)
         answer = self.jupyter("POST", path, "kernels", json={"name": "python3"})
         assert answer.status_code == 201, answer.text
-        kernel = answer.json()["id"]
-        try:
-            return self._execute(path, kernel, code, seconds)
-        finally:
-            self.jupyter("DELETE", path, f"kernels/{kernel}")
+        return Kernel(self, path, answer.json()["id"])
 
-    def _execute(self, path: str, kernel: str, code: str, seconds: float) -> str:
-        host = urlsplit(self.base).netloc
+
+@dataclass
+class Kernel:
+    """One of somebody's kernels, as a notebook's tab uses it."""
+
+    person: Person
+    path: str
+    """Of the server it is in."""
+    id: str
+
+    def end(self) -> None:
+        self.person.jupyter("DELETE", self.path, f"kernels/{self.id}")
+
+    def run(self, code: str, seconds: float = 120) -> str:
+        """What a cell with this code prints."""
+        base, path, kernel = self.person.base, self.path, self.id
+        host = urlsplit(base).netloc
         cookies = "; ".join(
-            f"{c.name}={c.value}" for c in self.session.cookies if path.startswith(c.path)
+            f"{c.name}={c.value}" for c in self.person.session.cookies if path.startswith(c.path)
         )
         channel = websocket.create_connection(
             f"ws://{host}{path}api/kernels/{kernel}/channels",
             cookie=cookies,
-            origin=self.base,
+            origin=base,
             timeout=seconds,
         )
         mark = uuid.uuid4().hex
         header = {
             "msg_id": mark,
-            "username": self.name,
+            "username": self.person.name,
             "session": mark,
             "msg_type": "execute_request",
             "version": "5.3",

@@ -31,10 +31,31 @@ KEEP = "SPILLWAY_TEST_KEEP" in os.environ
 NAMESPACE = "spillway"
 TENANT, OTHER = "vision", "language"
 """The two of Pulumi.dev.yaml: ada and grace are in the first, grace and alan in the second."""
+NARROW = "narrow"
+"""A third one, of the tests alone: its image does not exist, and it has room for one server."""
+NAMES = (
+    "jane.doe@example.com",
+    "jane-doe",
+    "jane.doe",
+    "jane_doe",
+    "жанна-süß",
+    "maximiliane-henriette-charlotte-von-der-wilden-wachtelwiese1",
+)
+"""People of the first tenant whose names are no labels of the cluster as they are."""
 NODE_PORT, HUB_PORT = 30500, 30080
 CLIENT_LABEL = "spillway.dev/mlflow-client=true"
 LOADS = ("database", "object-store", "mlflow", "hub", "proxy", "tracking-ui")
 """Workloads of the platform, by what they are called here."""
+PEOPLE = (
+    ("    homeSize: 2Gi\n", "    homeSize: 1Gi\n    startSeconds: 120\n"),
+    ("members: [ada, grace]", f"members: {json.dumps(['ada', 'grace', *NAMES])}"),
+    (
+        "  spillway:tenants:\n",
+        f"  spillway:tenants:\n    {NARROW}:\n      members: [tim]\n      profiles: [small]\n"
+        "      quota: {cpu: 1, memory: 1Gi}\n      image: localhost/spillway/nothing:1\n",
+    ),
+)
+"""What the tests' stack file says besides Pulumi.dev.yaml."""
 LINKED = ("Pulumi.yaml", "__main__.py", "components", "infra", "images", ".venv")
 TRY_TO_CONNECT = 'timeout 2 bash -c "exec 3<>/dev/tcp/$0/$1" 2>/dev/null && echo open || echo shut'
 """Needs no client in the image; what a policy drops is not answered at all."""
@@ -67,6 +88,9 @@ def project(folder: Path, layout: Layout) -> Path:
     text = (paths.ROOT / "Pulumi.dev.yaml").read_text()
     for theirs, ours in ((str(dev.pods), str(layout.pods)), (dev.address, layout.address)):
         assert theirs in text, f"Pulumi.dev.yaml does not name {theirs}"
+        text = text.replace(theirs, ours)
+    for theirs, ours in PEOPLE:
+        assert text.count(theirs) == 1, f"Pulumi.dev.yaml does not say {theirs!r} once"
         text = text.replace(theirs, ours)
     (folder / "Pulumi.dev.yaml").write_text(text)
     return folder
@@ -159,6 +183,23 @@ class Testbed:
             finally:
                 self.up_output = output.read_text()
                 sys.stdout.write(self.up_output)
+
+    @contextmanager
+    def changed(self) -> Iterator[Path]:
+        """The stack's file, to be changed and applied; as it was in the end, and applied again."""
+        file = self.platform.config
+        before = file.read_text()
+        try:
+            yield file
+        finally:
+            file.write_text(before)
+            self.apply()
+
+    def apply(self) -> None:
+        """Bring the stack to what its file says now."""
+        stack.up(self.stack)
+        # Made anew when a login of the company's own was between.
+        self.__dict__.pop("password", None)
 
     def pulumi(self, *words: str, timeout: float = 60) -> str:
         """The engine as users run it by hand."""
