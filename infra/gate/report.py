@@ -23,6 +23,7 @@ SIGNS: Final = {
     Change.REPLACE: "🔴 replace",
     Change.DELETE: "🔴 delete",
 }
+TENANT: Final = "spillway:index:Tenant"
 WORST: Final = list(Change)
 
 
@@ -169,6 +170,7 @@ def _notes(found: Findings, most: int) -> str:
         )
     if plan.digest.maybe_corrupt:
         notes.append("The engine says that the state may be damaged.")
+    notes += _teams(plan, most)
     unlocked = [
         r
         for r in plan.resources
@@ -187,6 +189,27 @@ def _notes(found: Findings, most: int) -> str:
         most,
     )
     return "\n".join(["### Notes", "", *(f"- {note}" for note in notes)]) if notes else ""
+
+
+def _teams(plan: Plan, most: int) -> list[str]:
+    """Tenants that come and go."""
+    titles = {
+        Change.CREATE: "New tenants",
+        Change.DELETE: "Tenants that end, with every home, server and job in their namespace",
+    }
+    return [
+        note
+        for change, title in titles.items()
+        for note in _listed(
+            title,
+            [
+                r.name.removeprefix("tenant-")
+                for r in plan.resources
+                if r.type == TENANT and r.change is change
+            ],
+            most,
+        )
+    ]
 
 
 def _touched(found: Findings) -> frozenset[str]:

@@ -57,6 +57,30 @@ def without(path: str) -> Change:
     return change
 
 
+def drop(config: Config, key: str) -> None:
+    del config[f"spillway:{key}"]
+
+
+FINE: dict[str, Change] = {
+    "another provider": lambda c: c.update(
+        {
+            "spillway:login": {
+                "provider": "oidc",
+                "clientId": "spillway",
+                "issuer": "https://id.example.com/realms/ds",
+            }
+        }
+    ),
+    "another domain": put("login.hostedDomain", "ds.example.com"),
+    "a larger quota": put("tenants.vision.quota.cpu", 64),
+    "a smaller quota": put("tenants.vision.quota.memory", "64Gi"),
+    "another tenant": put("tenants.speech", {"members": ["new@example.com"]}),
+    "somebody who leaves": put("tenants.vision.members", ["other@example.com"]),
+    "smaller notebooks": put("notebooks.sizes", {"small": {"cpu": 0.5, "memory": "1Gi"}}),
+    "no images kept": put("notebooks.prePull", False),
+    "no internet": put("notebooks.internet", False),
+}
+"""Edits of an ordinary day, which nobody is to be asked about."""
 EDITS = [
     Edit(
         "the other cloud",
@@ -108,7 +132,30 @@ EDITS = [
         stacks=("prod-gcp",),
     ),
     Edit("an older PostgreSQL", ("database-instance",), put("database.version", 16)),
-    Edit("a tenant less", ("language",), without("tenants.language")),
+    Edit(
+        "a tenant less",
+        ("tenant-language-namespace", "volumes included", "identity-tenant-language"),
+        without("tenants.language"),
+        stacks=("prod",),
+    ),
+    Edit(
+        "a tenant less",
+        ("tenant-language-namespace", "volumes included", "tenant-language"),
+        without("tenants.language"),
+        stacks=("prod-gcp",),
+    ),
+    Edit(
+        "a tenant that is called otherwise",
+        ("tenant-language-namespace",),
+        lambda c: c["spillway:tenants"].update(speech=c["spillway:tenants"].pop("language")),
+        stacks=("prod",),
+    ),
+    Edit("no login", ("jupyterhub-crypt-key", "jupyterhub-cookie-key"), lambda c: drop(c, "login")),
+    Edit(
+        "a hub that is called otherwise",
+        ("database-jupyterhub-owner-password", "jupyterhub-crypt-key"),
+        program=(("infra/clouds/__init__.py", 'HUB = "jupyterhub"', 'HUB = "hub"'),),
+    ),
     Edit(
         "a namespace that is called otherwise",
         ("platform-namespace",),
@@ -187,6 +234,31 @@ def test_a_destructive_edit_is_refused_by_name(name, edit, standing, tmp_path):
     for part in edit.named:
         assert part in reasons, reasons
     assert "urn:pulumi:" in verdict.markdown
+
+
+@pytest.mark.parametrize("edit", FINE)
+def test_an_ordinary_edit_passes_and_replaces_nothing_precious(edit, standing):
+    stage, config = standing("prod"), deepcopy(config_of("prod"))
+    FINE[edit](config)
+
+    verdict = verdict_on(stage, config)
+
+    assert not verdict.refused, verdict.markdown
+    assert verdict.exit_code == 0, verdict.failures
+
+
+def test_the_report_tells_of_a_new_tenant_and_what_the_end_of_one_destroys(standing):
+    stage, config = standing("prod"), deepcopy(config_of("prod"))
+    FINE["another tenant"](config)
+    new = verdict_on(stage, config).markdown
+    assert "`index:Tenant tenant-speech`" in new or "tenant-speech-namespace" in new
+
+    config = deepcopy(config_of("prod"))
+    without("tenants.language")(config)
+    old = verdict_on(stage, config).markdown
+    lost = old.partition("### 🔴 Precious things that end")[2].partition("###")[0]
+    assert "tenant-language-namespace" in lost
+    assert "everything in it goes with it, volumes included" in lost
 
 
 def test_there_are_as_many_as_promised():

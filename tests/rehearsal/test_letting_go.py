@@ -42,3 +42,28 @@ def test_a_database_is_let_go_by_name_and_nothing_else_is(tmp_path):
         others = {k: v for k, v in allowing.items() if k != "spillway:protect"}
         still = stage.run(["destroy", "--yes", "--skip-preview"], others, project)
         assert still.code != 0, "the rest of the stack must still be locked"
+
+
+def test_a_tenant_is_let_go_by_name_and_its_namespace_goes(tmp_path):
+    stage, config = new_stage(tmp_path / "stage", "prod"), config_of("prod")
+    tenants = config["spillway:tenants"]
+    fewer = {**config, "spillway:tenants": {"vision": tenants["vision"]}}
+    with stage.open():
+        assert stage.run(UP, config).code == 0
+        refused = verdict_on(stage, fewer)
+        urns = [u for u in named(refused.markdown) if "tenant-language" in u.rpartition("::")[2]]
+        assert refused.refused
+        assert any(u.endswith("::tenant-language-namespace") for u in urns)
+        assert stage.run(UP, fewer).code != 0, "the engine's own lock is still on"
+
+        allow = {"spillway:allow": urns}
+        assert not verdict_on(stage, {**config, **allow}).refused
+        first = stage.run(UP, {**config, **allow})
+        assert first.code == 0, first.words
+        assert not verdict_on(stage, {**fewer, **allow}).refused
+        second = stage.run(UP, {**fewer, **allow})
+        assert second.code == 0, second.words
+
+        left = {r["urn"].rpartition("::")[2] for r in stage.state()}
+        assert "tenant-vision-namespace" in left
+        assert not {name for name in left if "tenant-language" in name}

@@ -3,10 +3,13 @@
 import json
 from typing import Any
 
+import builders
 import pytest
 from gate_plans import AWS, AWS_POLICY, CONFIG, UNKNOWN, Made, Planned
+from recording import recorded
 
 from infra.gate import judge
+from infra.gate.exposure import openings
 
 ANY = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject"}
 KEYS = ["arn:aws:s3:::oidc/.well-known/openid-configuration", "arn:aws:s3:::oidc/openid/v1/jwks"]
@@ -193,3 +196,23 @@ def test_a_policy_that_is_not_known_yet_is_named_and_not_taken_for_closed():
 def test_a_secret_that_could_be_allusers_is_named():
     plan = created("gcp:storage/bucketIAMMember:BucketIAMMember", {"member": "[secret]"})
     assert "(member)`" in judge(plan.json(), CONFIG).markdown
+
+
+def hub_and_tenant():
+    built = builders.jupyterhub(node_port=30080, pod_network="10.42.0.0/16")
+    return [built.urn, builders.tenant().urn]
+
+
+def test_of_hub_and_tenants_the_door_alone_opens_and_is_told():
+    found = {
+        resource.name: [(o.what.partition(":")[0], o.refused) for o in opened]
+        for resource in recorded(hub_and_tenant).children()
+        if (opened := openings(resource.typ, resource.inputs))
+    }
+
+    assert found == {
+        "jupyterhub-proxy-service": [("a Service of type NodePort", False)],
+        "jupyterhub-proxy-traffic": [
+            ("lets every address in (0.0.0.0/0) but those it excepts", False)
+        ],
+    }

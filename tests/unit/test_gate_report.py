@@ -188,3 +188,21 @@ def test_old_and_new_values_that_may_be_seen_are():
     plan = Planned(*AWS)
     plan.replace("network", "Vpc", cidrBlock=UNKNOWN)
     assert "`cidrBlock: 10.64.0.0/16 → (known after the change)`" in judge(plan.json()).markdown
+
+
+@pytest.mark.parametrize(
+    ("op", "gone", "told"),
+    [
+        ("create", "oldState", "New tenants: `vision`."),
+        ("delete", "newState", "every home, server and job in their namespace: `vision`."),
+    ],
+)
+def test_a_tenant_that_comes_or_goes_is_told(op: str, gone: str, told: str):
+    namespace = Made("index:Tenant tenant-vision", "kubernetes:core/v1:Namespace", "vision")
+    document = Planned(namespace, *AWS).json()
+    (step,) = (s for s in document["steps"] if s["urn"].endswith("Tenant::tenant-vision"))
+    step["op"] = op
+    del step[gone]
+
+    assert told in judge(document, CONFIG).markdown
+    assert "enants" not in judge(Planned(namespace).json(), CONFIG).markdown.partition("Notes")[2]
