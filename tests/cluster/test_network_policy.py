@@ -53,8 +53,8 @@ def world(bed: Testbed) -> Iterator[Testbed]:
     bed.kubectl("apply", "-f", "-", given=document)
     for pod in pods:
         meta = pod["metadata"]
-        where = ("-n", meta["namespace"], "--timeout=60s")
-        bed.kubectl("wait", "--for=condition=Ready", f"pod/{meta['name']}", *where, timeout=70)
+        where = ("-n", meta["namespace"], "--timeout=120s")
+        bed.kubectl("wait", "--for=condition=Ready", f"pod/{meta['name']}", *where, timeout=130)
     yield bed
     bed.kubectl("delete", "-f", "-", "--wait=true", given=document, timeout=90)
 
