@@ -11,6 +11,7 @@ from benchmarks.local import cold_setup, unit_tests
 from benchmarks.mlflow_rate import mlflow_rate
 from benchmarks.planning import preview, program, rehearsal
 from benchmarks.report import Conditions, Report, table, write
+from benchmarks.spawn import spawn
 from benchmarks.whole_rig import memory, no_change, warm_up
 from rig.errors import RigError
 from rig.images import ImageError
@@ -26,6 +27,7 @@ BENCHMARKS: dict[str, Callable[[BenchRig], Report]] = {
     "warm-up": warm_up,
     "memory": memory,
     "no-change": no_change,
+    "spawn": spawn,
     "mlflow-rate": mlflow_rate,
 }
 ON_DEMAND = ("cold-setup",)

@@ -1,11 +1,13 @@
 """Load on an MLflow server, in a process of its own: ``python -m benchmarks.load URL SECONDS``.
 
+The environment says who it is, as for any client (``MLFLOW_TRACKING_TOKEN``, ``MLFLOW_WORKSPACE``).
 Threads with a connection each that stays open; every one logs to a run of its own and reads it
 back, in turn. Prints what it counted as JSON.
 """
 
 import http.client
 import json
+import os
 import resource
 import sys
 import threading
@@ -13,6 +15,8 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
+
+from benchmarks.bench_rig import headers
 
 CONNECTIONS = 8
 """In each process."""
@@ -40,11 +44,12 @@ class Client:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port or 80
         self._link = http.client.HTTPConnection(self._host, self._port, timeout=30)
+        self._headers = {"Content-Type": "application/json", **headers(os.environ)}
 
     def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, Any]:
         """Status and answer of one request."""
         text = None if body is None else json.dumps(body)
-        self._link.request(method, API + path, text, {"Content-Type": "application/json"})
+        self._link.request(method, API + path, text, self._headers)
         answer = self._link.getresponse()
         return answer.status, json.loads(answer.read() or b"{}")
 

@@ -6,11 +6,12 @@ from the machine, at the node's address, in turn.
 """
 
 import json
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,8 +33,10 @@ PROCESSES = 2
 """One could be busier with itself than with the server."""
 PORT = 5000
 CONTAINER = "spillway-by-hand"
-OWN = ("MLFLOW_", "AWS_", "DO_NOT_TRACK")
-"""What the stack sets; the rest comes from the image or from Kubernetes."""
+OWN = ("MLFLOW_", "AWS_", "SPILLWAY_", "DO_NOT_TRACK", "KUBERNETES_SERVICE_")
+"""What the stack sets, and where the API server is; the rest comes from the image."""
+ACCOUNT = "/run/secrets/kubernetes.io/serviceaccount"
+"""Where a pod finds its service account."""
 
 
 @dataclass(frozen=True)
@@ -55,15 +58,16 @@ def mlflow_rate(bench: BenchRig) -> Report:
     deployment = _get(bench, "deployment", "mlflow")
     through: list[Round] = []
     direct: list[Round] = []
-    with _by_hand(bench, deployment) as by_hand:
+    identity = bench.identity()
+    with _by_hand(bench, deployment, identity) as by_hand:
         targets = (("the Service", bench.url, through), ("by hand", by_hand, direct))
         for name, url, _ in targets:
             with step(f"warming up: {name}"):
-                _load(url, WARM_UP_SECONDS)
+                _load(url, WARM_UP_SECONDS, identity)
         for number in range(1, ROUNDS + 1):
             for name, url, rounds in targets:
                 with step(f"load, round {number} of {ROUNDS}: {name}"):
-                    rounds.append(_load(url, SECONDS))
+                    rounds.append(_load(url, SECONDS, identity))
                 console.print(f"  {rounds[-1].rate:.0f} requests/s")
     ratio = statistics.median(r.rate for r in through) / statistics.median(r.rate for r in direct)
     replicas, workers = _sizes(deployment)
@@ -98,10 +102,16 @@ def _rows(name: str, rounds: Sequence[Round]) -> list[Row]:
     ]
 
 
-def _load(url: str, seconds: int) -> Round:
+def _load(url: str, seconds: int, identity: Mapping[str, str]) -> Round:
     command = [sys.executable, "-m", "benchmarks.load", url, str(seconds)]
     clients = [
-        subprocess.Popen(command, cwd=paths.ROOT, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            command,
+            cwd=paths.ROOT,
+            env={**os.environ, **identity},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         for _ in range(PROCESSES)
     ]
     try:
@@ -122,7 +132,9 @@ def _load(url: str, seconds: int) -> Round:
 
 
 @contextmanager
-def _by_hand(bench: BenchRig, deployment: dict[str, Any]) -> Iterator[str]:
+def _by_hand(
+    bench: BenchRig, deployment: dict[str, Any], identity: Mapping[str, str]
+) -> Iterator[str]:
     """URL of a container beside Kubernetes."""
     ctr = machine.inside(bench.layout, "ctr", "--namespace=k8s.io")
     container = deployment["spec"]["template"]["spec"]["containers"][0]
@@ -133,10 +145,12 @@ def _by_hand(bench: BenchRig, deployment: dict[str, Any]) -> Iterator[str]:
     with (
         # Keys go by file: arguments can be read by everybody.
         tempfile.NamedTemporaryFile("w", dir=bench.layout.state) as variables,
+        tempfile.TemporaryDirectory(dir=bench.layout.state) as account,
         (bench.layout.logs / "by-hand.log").open("w") as log,
     ):
         variables.writelines(f"{k}={v}\n" for k, v in _environment(bench, deployment).items())
         variables.flush()
+        _become(bench, deployment, Path(account))
         run = subprocess.Popen(
             [
                 *(*ctr, "run", "--rm", "--net-host", "--seccomp", "--read-only"),
@@ -146,6 +160,7 @@ def _by_hand(bench: BenchRig, deployment: dict[str, Any]) -> Iterator[str]:
                 *("--env-file", variables.name),
                 *_tmpfs("/tmp", user),  # noqa: S108 - a mount of its own
                 *_tmpfs("/prometheus", user),
+                *("--mount", f"type=bind,src={account},dst={ACCOUNT},options=rbind:ro"),
                 *(container["image"], CONTAINER, *container["command"]),
             ],
             stdin=subprocess.DEVNULL,
@@ -155,13 +170,26 @@ def _by_hand(bench: BenchRig, deployment: dict[str, Any]) -> Iterator[str]:
         try:
             with step("starting MLflow by hand"):
                 machine.wait_for(
-                    lambda: answers(url + PROBE) or _ended(run, log.name) or None,
+                    lambda: answers(url + PROBE, identity) or _ended(run, log.name) or None,
                     90,
                     "MLflow by hand",
                 )
             yield url
         finally:
             _stop(ctr, run)
+
+
+def _become(bench: BenchRig, deployment: dict[str, Any], folder: Path) -> None:
+    """Put down what Kubernetes gives the pods of the server: their account."""
+    account = deployment["spec"]["template"]["spec"]["serviceAccountName"]
+    token = bench.kubectl.run("create", "token", account, "-n", NAMESPACE)
+    words = ("configmap", "kube-root-ca.crt", "-n", NAMESPACE)
+    authority = bench.kubectl.run("get", *words, "-o", r"jsonpath={.data.ca\.crt}")
+    files = {"token": token.strip(), "ca.crt": authority, "namespace": NAMESPACE}
+    # The server's user reads them; nobody else gets past the rig's own folder.
+    folder.chmod(0o755)
+    for name, content in files.items():
+        (folder / name).write_text(content)
 
 
 def _ended(run: "subprocess.Popen[bytes]", log: str) -> bool:

@@ -90,11 +90,13 @@ def table(name: str, report: Report, conditions: Conditions) -> str:
 
 
 def write(name: str, block: str, page: Path = PAGE) -> None:
-    """Put the block in its place in the page."""
+    """Put the block in its place in the page; a new one goes to the end."""
     begin, end = f"<!-- {name}: generated -->", f"<!-- end of {name} -->"
     text = page.read_text()
-    before, found, rest = text.partition(begin)
+    if begin not in text:
+        text = f"{text.rstrip()}\n\n## {name}\n\n{begin}\n{end}\n"
+    before, _, rest = text.partition(begin)
     _, closed, after = rest.partition(end)
-    if not found or not closed:
-        raise BenchmarkError(f"{page.name} has no place for {name}: add {begin} and {end}")
+    if not closed:
+        raise BenchmarkError(f"{page.name}: {begin} has no {end}")
     page.write_text(f"{before}{begin}\n{block}\n{end}{after}")
