@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from person import Person
 
-from rig import cluster, images, paths, project, stack
+from rig import cluster, images, paths, stack
 from rig.errors import RigError
 from rig.node import addons, cgroups, machine
 from rig.node.layout import Layout
@@ -46,7 +46,6 @@ NODE_PORT, HUB_PORT = 30500, 30080
 CLIENT_LABEL = "spillway.dev/mlflow-client=true"
 LOADS = ("database", "object-store", "mlflow", "hub", "proxy", "tracking-ui")
 """Workloads of the platform, by what they are called here."""
-<<<<<<< ours
 PEOPLE = (
     ("    homeSize: 2Gi\n", "    homeSize: 1Gi\n    startSeconds: 120\n"),
     ("members: [ada, grace]", f"members: {json.dumps(['ada', 'grace', *NAMES])}"),
@@ -58,8 +57,6 @@ PEOPLE = (
 )
 """What the tests' stack file says besides Pulumi.dev.yaml."""
 LINKED = ("Pulumi.yaml", "__main__.py", "components", "infra", "images", ".venv")
-=======
->>>>>>> theirs
 TRY_TO_CONNECT = 'timeout 2 bash -c "exec 3<>/dev/tcp/$0/$1" 2>/dev/null && echo open || echo shut'
 """Needs no client in the image; what a policy drops is not answered at all."""
 
@@ -82,7 +79,6 @@ def until(probe: Callable[[], T | None], seconds: float, what: str) -> T:
         time.sleep(0.2)
 
 
-<<<<<<< ours
 def project(folder: Path, layout: Layout) -> Path:
     """The checkout with its stack file changed to the addresses of another rig."""
     folder.mkdir()
@@ -100,8 +96,6 @@ def project(folder: Path, layout: Layout) -> Path:
     return folder
 
 
-=======
->>>>>>> theirs
 @contextmanager
 def shown() -> Iterator[Path]:
     """The file with what this process and the tools it runs print meanwhile."""
@@ -166,7 +160,7 @@ class Testbed:
 
     @cached_property
     def platform(self) -> Platform:
-        return Platform("dev", project.adapted(self.folder / "project", self.layout))
+        return Platform("dev", project(self.folder / "project", self.layout))
 
     @cached_property
     def programs(self) -> dict[str, Path]:
