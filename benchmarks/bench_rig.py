@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from benchmarks import project
 from benchmarks.errors import BenchmarkError
 from benchmarks.memory_use import Sampler
 from benchmarks.timing import Timed, timed
-from rig import cluster, paths, project
+from rig import cluster, paths
 from rig.errors import RigError
 from rig.node import addons
 from rig.platform import Platform
