@@ -94,10 +94,11 @@ def test_destroy_leaves_no_namespace_no_volume_and_no_data(bed: Testbed):
     stack.destroy(bed.stack)
 
     left = bed.kubectl("get", "namespaces", "-o", "name").split()
+    assert "namespace/kube-system" in left
     assert not {f"namespace/{name}" for name in (NAMESPACE, TENANT, OTHER)} & set(left)
     # Of the cluster's own, by the label that all of the stack's objects have.
     ours = ("-l", "app.kubernetes.io/part-of=spillway", "-o", "name")
-    kinds = "clusterroles,clusterrolebindings,priorityclasses"
+    kinds = "namespaces,clusterroles,clusterrolebindings,priorityclasses"
     assert bed.kubectl("get", kinds, *ours).split() == []
     until(lambda: True if not bed.get("pv", "-A") else None, 60, "the end of the volumes")
     assert list(bed.layout.volumes.iterdir()) == []
