@@ -26,6 +26,15 @@ PLAIN = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_R
 """Variables of the object store that are no secret: executors get them as text."""
 
 GOOGLE = "com.google.cloud.hadoop.fs.gcs"
+GOOGLE_SIZES = {
+    "block.size": 64,
+    "rewrite.max.chunk.size": 512,
+    "outputstream.buffer.size": 8,
+    "inputstream.inplace.seek.limit": 8,
+    "inputstream.min.range.request.size": 2,
+}
+"""MiB, as in Hadoop's defaults."""
+
 PROVIDERS = "software.amazon.awssdk.auth.credentials"
 BY_KEYS = f"{PROVIDERS}.EnvironmentVariableCredentialsProvider"
 BY_IDENTITY = (
@@ -122,9 +131,11 @@ def _object_store(environ: Mapping[str, str]) -> dict[str, str]:
     """How s3a:// and gs:// are reached and by whom, for the driver and for executors."""
     conf = {
         "spark.hadoop.fs.s3a.aws.credentials.provider": BY_IDENTITY,
-        # Hadoop names a class of its own by default, of a module that is not here.
+        # Hadoop has defaults for a connector of its own that is not here: its class, and sizes in
+        # a spelling that Google's cannot read.
         "spark.hadoop.fs.gs.impl": f"{GOOGLE}.GoogleHadoopFileSystem",
         "spark.hadoop.fs.AbstractFileSystem.gs.impl": f"{GOOGLE}.GoogleHadoopFS",
+        **{f"spark.hadoop.fs.gs.{name}": str(mib << 20) for name, mib in GOOGLE_SIZES.items()},
     }
     for name in PLAIN:
         if value := environ.get(name):

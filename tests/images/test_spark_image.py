@@ -87,6 +87,7 @@ def test_google_storage_is_read_by_googles_connector():
     found = conf(POD)
 
     assert found["spark.hadoop.fs.gs.impl"].startswith("com.google.cloud.hadoop.fs.gcs.")
+    assert found["spark.hadoop.fs.gs.block.size"] == str(64 * 1024 * 1024)
 
 
 def test_what_the_person_wants_has_the_last_word():
