@@ -227,9 +227,18 @@ def configure(c: Any, login: Login, secret: str) -> None:
     # Tokens, a server's own too, are no way around the login.
     c.Authenticator.auth_refresh_strict = True
     c.Authenticator.delete_invalid_users = False
+    c.Authenticator.reconcile_auth_state_hook = keep_renewal
     {"dummy": _dummy, "google": _google, "github": _github, "oidc": _oidc}[login.provider](
         c, login, secret
     )
+
+
+def keep_renewal(_: Any, model: dict[str, Any], before: dict[str, Any] | None) -> Any:
+    """What to renew a login with is given only once by some providers, at the first one."""
+    state = model.get("auth_state")
+    if state and not state.get("refresh_token") and (before or {}).get("refresh_token"):
+        return {**state, "refresh_token": (before or {})["refresh_token"]}
+    return state
 
 
 def _dummy(c: Any, _: Login, secret: str) -> None:
@@ -246,6 +255,8 @@ def _google(c: Any, login: Login, secret: str) -> None:
     _client(c, login, secret)
     c.JupyterHub.authenticator_class = TeamGoogle
     c.GoogleOAuthenticator.hosted_domain = [login.hosted_domain] if login.hosted_domain else []
+    # Without it Google confirms nobody for longer than an hour.
+    c.OAuthenticator.extra_authorize_params = {"access_type": "offline"}
     # Teams list addresses.
     c.GoogleOAuthenticator.strip_domain = False
 

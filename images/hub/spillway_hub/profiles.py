@@ -60,7 +60,7 @@ def chosen(told: Told, groups: Sequence[str], options: Mapping[str, Any]) -> tup
     if not possible:
         raise Unknown("You are in no team of this platform: ask an administrator to add you")
     profile = options.get("profile") or next(iter(possible))
-    if profile not in possible:
+    if not isinstance(profile, str) or profile not in possible:
         raise Unknown(f"There is no profile {profile!r} for you; there are {', '.join(possible)}")
     team = options.get(TEAM) or possible[profile][0]
     if team not in possible[profile]:
@@ -68,7 +68,7 @@ def chosen(told: Told, groups: Sequence[str], options: Mapping[str, Any]) -> tup
             f"You cannot start {profile!r} in team {team!r}; you can in "
             f"{', '.join(possible[profile])}"
         )
-    return str(profile), str(team)
+    return profile, str(team)
 
 
 def size(profile: Profile) -> dict[str, Any]:
