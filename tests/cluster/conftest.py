@@ -12,7 +12,14 @@ from rig import host
 from rig.node import machine
 
 HERE = Path(__file__).parent
-LAST = ("test_one_server_a_volume.py", "test_faults.py", "test_upgrade.py", "test_lifecycle.py")
+LAST = (
+    "test_login.py",
+    "test_idle.py",
+    "test_one_server_a_volume.py",
+    "test_faults.py",
+    "test_upgrade.py",
+    "test_lifecycle.py",
+)
 """They break what the others look at."""
 SECONDS = 600
 """A test that hangs; the first one includes the start of the rig."""
