@@ -33,6 +33,10 @@ WORKSPACES: Environment = {
     # Seconds for which a right that was taken away lives on.
     "MLFLOW_K8S_AUTH_CACHE_TTL_SECONDS": "30",
     "SPILLWAY_MLFLOW_APP": "kubernetes-auth",
+    # No place in the bucket, where the server could read more than its caller may.
+    "MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX": (
+        r"^(?:(?:mlflow-artifacts|runs|models):/|[^:/]*$)"
+    ),
 }
 """Every namespace with the label is a workspace, and the cluster says who may do what in it."""
 

@@ -74,6 +74,8 @@ def spillway_spark(
         "spark.executor.cores": cores,
         # A quota on limits refuses pods without one.
         "spark.kubernetes.executor.limit.cores": cores,
+        # A share of them is promised, as notebooks are: a small cluster has room for some.
+        "spark.kubernetes.executor.request.cores": f"{cores * 250}m",
         "spark.executor.memory": memory,
         **conf,
     }
@@ -119,6 +121,10 @@ def spark_conf(
         # Room for Python beside Java: at least 384 MiB. Spark's 0.4 would not fit a small quota.
         "spark.executor.memoryOverheadFactor": "0.25",
         "spark.dynamicAllocation.enabled": "false",
+        # Neither exists here, and a team's account may not even look for them.
+        "spark.kubernetes.driver.service.deleteOnTermination": "false",
+        "spark.kubernetes.driver.ownPersistentVolumeClaim": "false",
+        "spark.kubernetes.driver.reusePersistentVolumeClaim": "false",
         # Nobody could reach it.
         "spark.ui.enabled": "false",
         "spark.sql.warehouse.dir": "/tmp/spark-warehouse",  # noqa: S108 - in the pod's own /tmp

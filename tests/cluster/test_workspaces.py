@@ -19,10 +19,6 @@ API = "/api/2.0/mlflow"
 FILES = "/api/2.0/mlflow-artifacts/artifacts"
 SECRET = "what only vision knows"
 ATTACHMENT = "6f9619ff-8b86-d011-b42d-00c04fc964ff"
-HOLE = pytest.mark.xfail(
-    strict=True,
-    reason="MLflow 3.17.2 reads any s3:// URL that a model version or a trace names",
-)
 CACHED = 30
 """Seconds for which the server may go on believing what the cluster said before."""
 
@@ -264,7 +260,6 @@ def test_an_experiment_cannot_be_put_where_others_keep_theirs(at_home: Caller, o
         assert at_home.ask("POST", f"{API}/experiments/create", json=content).status_code == 400
 
 
-@HOLE
 def test_a_model_cannot_be_taken_from_where_others_keep_theirs(at_home: Caller, owned: Owned):
     name = f"taken {uuid.uuid4()}"
     at_home.made("/registered-models/create", name=name)
@@ -282,7 +277,6 @@ def test_a_model_cannot_be_taken_from_where_others_keep_theirs(at_home: Caller, 
     assert SECRET not in "".join(told)
 
 
-@HOLE
 def test_a_trace_cannot_be_read_from_where_others_keep_theirs(at_home: Caller, owned: Owned):
     began = {"experiment_id": _experiment(at_home), "timestamp_ms": 1795343246089}
     trace = at_home.made("/traces", **began)["trace_info"]["request_id"]
