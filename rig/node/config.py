@@ -114,9 +114,10 @@ def _kubelet(layout: Layout) -> dict[str, Any]:
         "maxPods": 250,
         "registerNode": True,
         # The disk is shared with whatever else the machine does. The defaults would evict pods and
-        # delete images, the pause image too, below 15 % free; images come from no registry here.
-        "imageGCHighThresholdPercent": 97,
-        "imageGCLowThresholdPercent": 95,
+        # delete images, the pause image too, below 15 % free; images come from no registry here, so
+        # none is ever deleted: 100 turns that off.
+        "imageGCHighThresholdPercent": 100,
+        "imageGCLowThresholdPercent": 99,
         "evictionHard": {
             "memory.available": "100Mi",
             "nodefs.available": "1%",
