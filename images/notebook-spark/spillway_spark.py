@@ -108,6 +108,7 @@ def spark_conf(
         "spark.driver.host": pod_ip,
         "spark.driver.bindAddress": pod_ip,
         "spark.driver.port": str(DRIVER_PORT),
+        "spark.driver.memory": _driver_memory(environ),
         "spark.blockManager.port": str(BLOCKS_PORT),
         "spark.kubernetes.namespace": namespace,
         # Makes the notebook's pod their owner: they cannot outlive it.
@@ -131,6 +132,16 @@ def spark_conf(
         **_object_store(environ),
         **{_dotted(name): _text(value) for name, value in wanted.items()},
     }
+
+
+def _driver_memory(environ: Mapping[str, str]) -> str:
+    """Java's heap: a quarter of the server's memory, which it shares with kernels and Python.
+
+    The hub tells the limit in bytes; whoever takes more is killed, and the notebook with him.
+    """
+    limit = environ.get("MEM_LIMIT", "")
+    mebibytes = int(limit) // 2**20 // 4 if limit.isdigit() else 0
+    return f"{max(512, mebibytes)}m"
 
 
 def _object_store(environ: Mapping[str, str]) -> dict[str, str]:

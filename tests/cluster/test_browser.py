@@ -68,8 +68,11 @@ def test_from_the_login_to_an_experiment(bed: Testbed, page: Page):
     write(bed, page)
     page.goto(f"{bed.hub}/user/grace/lab/tree/first-steps.ipynb")
     page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=60_000)
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_text("Run All Cells", exact=True).click()
+    expect(page.get_by_role("button", name="Python 3 (ipykernel) | Idle")).to_be_visible(
+        timeout=60_000
+    )
+    page.locator(".jp-CodeCell .cm-content").first.click()
+    page.keyboard.press("Shift+Enter")
     expect(page.locator(".jp-OutputArea-output").first).to_contain_text(
         "logged first-steps", timeout=60_000
     )

@@ -150,3 +150,11 @@ def test_an_executor_that_spark_did_not_start_says_what_is_missing(monkeypatch, 
 def test_the_connectors_hadoop_is_that_of_the_image():
     assert "<artifactId>hadoop-aws</artifactId><version>3.5.0<" in (FOLDER / "pom.xml").read_text()
     assert Path(FOLDER / "requirements.in").read_text().splitlines()[-1] == "pyspark==4.3.0"
+
+
+@pytest.mark.parametrize(
+    ("limit", "heap"),
+    [({}, "512m"), ({"MEM_LIMIT": str(2**30)}, "512m"), ({"MEM_LIMIT": str(8 * 2**30)}, "2048m")],
+)
+def test_java_leaves_most_of_the_servers_memory_to_python(limit, heap):
+    assert conf({**POD, **limit})["spark.driver.memory"] == heap

@@ -131,7 +131,12 @@ class Experiments(HubOAuthenticated, web.RequestHandler):
         headers = {n: self.request.headers[n] for n in HANDED_ON if n in self.request.headers}
         headers["Authorization"] = f"Bearer {await self.tokens.of(self.team)}"
         headers[WORKSPACE] = self.team
-        body = None if self.request.method in ("GET", "HEAD", "OPTIONS") else self._body()
+        body = None
+        if self.request.method not in ("GET", "HEAD", "OPTIONS"):
+            body = self._body()
+            if length := self.request.headers.get("Content-Length"):
+                # In chunks, the tracking server would find the body empty.
+                headers["Content-Length"] = length
         path = self.request.uri.removeprefix(PREFIX.rstrip("/"))
         return await self.session.request(
             self.request.method, TRACKING + path, headers=headers, data=body, allow_redirects=False
