@@ -54,7 +54,7 @@ def test_a_day_with_spark(bed: Testbed, ada: Person):
     assert logged(bed, run) == {"loss": 0.25}
     counted = "[('be', 2), ('do', 1), ('not', 1), ('or', 1), ('to', 3)] True True"
     assert counted in ada.run(COUNT, seconds=240)
-    assert ada.run(PANDAS).strip().endswith("9")
+    assert ada.run(PANDAS).strip().endswith("8")
     executors = bed.get("pods", "-n", TENANT, "-l", "spillway.dev/role=spark-executor")
     assert [pod for pod in executors if pod["status"]["phase"] == "Running"] == []
 
