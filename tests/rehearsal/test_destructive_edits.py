@@ -155,6 +155,13 @@ EDITS = [
         "a hub that is called otherwise",
         ("database-jupyterhub-owner-password", "jupyterhub-crypt-key"),
         program=(("infra/clouds/__init__.py", 'HUB = "jupyterhub"', 'HUB = "hub"'),),
+        stacks=("prod",),
+    ),
+    Edit(
+        "a hub that is called otherwise",
+        ("database-jupyterhub-database", "database-jupyterhub-password", "jupyterhub-crypt-key"),
+        program=(("infra/clouds/__init__.py", 'HUB = "jupyterhub"', 'HUB = "hub"'),),
+        stacks=("prod-gcp",),
     ),
     Edit(
         "a namespace that is called otherwise",
