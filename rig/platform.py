@@ -1,6 +1,8 @@
 """A stack on its cluster: what ``make up``, ``preview``, ``down`` and ``destroy`` do."""
 
 from collections.abc import Mapping
+import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,6 +69,7 @@ class Platform:
         programs = self._setup()
         if not self.own_cluster:
             node = cluster.Rig()
+            check_nodes(self.settings, node.layout.address, self.config.name)
             node.start()
             node.load(cluster.build_images(images.wanted(self.settings), programs).values())
         pulumi = self._stack(programs)
@@ -188,3 +191,19 @@ def snippet(url: str, tenant: str | None, kubectl: Path, kubeconfig: Path) -> li
     words = {"url": url, "tenant": tenant, "kubectl": kubectl, "kubeconfig": kubeconfig}
     text = (_IDENTITY if tenant else "") + _SNIPPET
     return text.format(**words).splitlines()
+
+
+def check_nodes(settings: Mapping[str, Any], address: str, file: str) -> None:
+    """Whether the stack file's nodes are this rig's: pods ask the API server there alone."""
+    section = settings.get("spillway:cluster")
+    network = section.get("network") if isinstance(section, dict) else None
+    nodes = network.get("nodes") if isinstance(network, dict) else None
+    try:
+        fits = nodes is None or ipaddress.ip_address(address) in ipaddress.ip_network(nodes)
+    except ValueError:
+        return  # the program says more about it
+    if not fits:
+        raise RigError(
+            f"spillway:cluster.network.nodes is {nodes}, but this rig's node is {address}: "
+            f"put {address}/32 there, and its pods' network beside it. Fix it in {file}."
+        )
