@@ -1,6 +1,5 @@
 """A stack on its cluster: what ``make up``, ``preview``, ``down`` and ``destroy`` do."""
 
-from collections.abc import Mapping
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
