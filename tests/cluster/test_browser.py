@@ -47,6 +47,7 @@ def shot(page: Page, name: str) -> None:
 
 
 def test_from_the_login_to_an_experiment(bed: Testbed, page: Page):
+    bed.person("grace").end()
     page.goto(f"{bed.hub}/hub/")
     shot(page, "1-login")
     page.get_by_label("Username").fill("grace")
@@ -79,6 +80,7 @@ def test_from_the_login_to_an_experiment(bed: Testbed, page: Page):
     shot(page, "4-notebook")
 
     open_runs(bed, page)
+    bed.person("grace").end()
 
 
 def write(bed: Testbed, page: Page) -> None:

@@ -27,7 +27,7 @@ ROUTES = 60
 
 @pytest.fixture(scope="module", autouse=True)
 def homeless(bed: Testbed) -> Iterator[Person]:
-    """Somebody whose home no storage class will make; the last test waits for how it ends."""
+    """Somebody whose home no storage class will make; a later test waits for how it ends."""
     person = bed.person("alan")
     person.end()
     # Whatever home he has had so far.
@@ -173,10 +173,25 @@ def test_a_new_proxy_knows_every_server_and_kernels_go_on(bed: Testbed, ada: Per
     assert kernel.run("print(x + 1)") == "42\n"
 
 
+def test_a_home_that_cannot_be_made_ends_in_time_and_says_why(
+    bed: Testbed, homeless: Person
+) -> None:
+    events = list(homeless.progress())
+    assert events[-1]["failed"]
+    assert "home directory" in events[-1]["message"]
+    for event in events:
+        assert not RAW.search(event["message"]), event
+    homeless.gone()
+    left = things(bed, OTHER)
+    assert not [thing for thing in left if thing.startswith("Pod")]
+    assert not [thing for thing in left if thing.endswith("-token")]
+
+
 def test_a_new_hub_loses_no_server_and_ends_what_was_starting(bed: Testbed, ada: Person) -> None:
     kernel = ada.kernel()
     kernel.run("x = 41")
     starting = bed.person("grace")
+    starting.end()
     assert starting.start(profile="small", tenant=TENANT).status_code in (201, 202)
     (hub,) = bed.pods("jupyterhub", "hub")
     bed.kubectl("delete", "pod", hub, "-n", "spillway", "--grace-period=0", "--force")
@@ -198,17 +213,3 @@ def test_a_new_hub_loses_no_server_and_ends_what_was_starting(bed: Testbed, ada:
         starting.ready()
     assert starting.run("print('up')") == "up\n"
     starting.end()
-
-
-def test_a_home_that_cannot_be_made_ends_in_time_and_says_why(
-    bed: Testbed, homeless: Person
-) -> None:
-    events = list(homeless.progress())
-    assert events[-1]["failed"]
-    assert "home directory" in events[-1]["message"]
-    for event in events:
-        assert not RAW.search(event["message"]), event
-    homeless.gone()
-    left = things(bed, OTHER)
-    assert not [thing for thing in left if thing.startswith("Pod")]
-    assert not [thing for thing in left if thing.endswith("-token")]
