@@ -20,6 +20,13 @@ def pods_in(namespace: pulumi.Input[str], chosen: dict[str, str]) -> Peer:
     }
 
 
+def service_url(
+    service: pulumi.Input[str], namespace: pulumi.Input[str], port: int
+) -> pulumi.Output[str]:
+    """Where pods of the cluster find a Service."""
+    return pulumi.Output.concat("http://", service, ".", namespace, f".svc:{port}")
+
+
 def ingress(peers: Sequence[Peer], port: int) -> Ingress:
     """Let these peers connect to a port of the selected pods."""
     return {"from_": list(peers), "ports": [{"protocol": "TCP", "port": port}]}

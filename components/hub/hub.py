@@ -17,6 +17,7 @@ from components.hub.names import (
     VIEWER_ROLE,
     hub_pods,
     proxy_pods,
+    servers,
     viewer_pods,
 )
 from components.hub.parts import Part, deployment, service
@@ -25,7 +26,8 @@ from components.hub.proxy import Proxy, ProxyArgs
 from components.hub.puller import Puller, PullerArgs
 from components.hub.told import Login, Servers, Team, document
 from components.hub.viewer import Viewer, ViewerArgs
-from components.labels import TENANT_LABEL, labels, metadata, selector
+from components.labels import labels, metadata, selector
+from components.mlflow import driver_url
 from components.pods import PullPolicy, Scratch, container, http_probe
 from components.secrets import password, secret
 from components.tenant import NOTEBOOK_PORT
@@ -99,9 +101,9 @@ class JupyterHub(pulumi.ComponentResource):
             description="Spillway's own pods, before people's work",
             opts=self._child,
         ).metadata.name
-        hub = pulumi.Output.concat("http://", name, "-hub.", args.namespace, f".svc:{HUB_PORT}")
+        hub = network.service_url(f"{name}-hub", args.namespace, HUB_PORT)
         proxy = self._proxy(hub, priority)
-        viewer = self._viewer(hub, priority)
+        self._viewer(hub, priority)
         self._hub(hub, priority, login_secret)
         if args.pull:
             Puller(
@@ -111,7 +113,6 @@ class JupyterHub(pulumi.ComponentResource):
                 ),
                 self._child,
             )
-        del viewer
         self.url = proxy.url
         self.node_port = pulumi.Output.from_input(args.node_port)
         self.register_outputs(
@@ -179,7 +180,7 @@ class JupyterHub(pulumi.ComponentResource):
             data={"hub.json": self._document(hub)},
             opts=self._child,
         )
-        database = args.database.url.apply(_driver)
+        database = args.database.url.apply(driver_url)
         secrets = self._secret(
             "hub-keys",
             {
@@ -211,9 +212,7 @@ class JupyterHub(pulumi.ComponentResource):
         args, name = self._args, self._name
 
         def at(service: str, port: int) -> pulumi.Output[str]:
-            return pulumi.Output.concat(
-                "http://", f"{name}-{service}.", args.namespace, f".svc:{port}"
-            )
+            return network.service_url(f"{name}-{service}", args.namespace, port)
 
         return document(
             hub=hub,
@@ -248,10 +247,7 @@ class JupyterHub(pulumi.ComponentResource):
 
     def _fence(self) -> pulumi.Resource:
         args, name = self._args, self._name
-        servers: network.Peer = {
-            "namespace_selector": {"match_labels": {TENANT_LABEL: "true"}},
-            "pod_selector": {},
-        }
+        people = servers()
         proxy, viewer = proxy_pods(args.namespace, name), viewer_pods(args.namespace, name)
         # Where the login's provider is, nobody knows before he is asked.
         world: network.Egress = {
@@ -265,13 +261,13 @@ class JupyterHub(pulumi.ComponentResource):
             marks=labels(APP, name, HUB_ROLE),
             pods=selector(APP, name, HUB_ROLE),
             incoming=[
-                network.ingress([proxy, viewer, servers, hub_pods(args.namespace, name)], HUB_PORT)
+                network.ingress([proxy, viewer, people, hub_pods(args.namespace, name)], HUB_PORT)
             ],
             outgoing=[
                 network.egress([proxy], PROXY_API_PORT),
                 network.egress([proxy], PROXY_PORT),
                 network.egress([viewer], VIEWER_PORT),
-                network.egress([servers], NOTEBOOK_PORT),
+                network.egress([people], NOTEBOOK_PORT),
                 args.api_server,
                 *args.database.egress,
                 *provider,
@@ -284,8 +280,3 @@ class JupyterHub(pulumi.ComponentResource):
         issuer = self._args.login.issuer or ""
         port = issuer.split("//")[-1].partition("/")[0].rpartition(":")[2]
         return [443, int(port)] if port.isdigit() and port != "443" else [443]
-
-
-def _driver(url: str) -> str:
-    """The database's URL with the driver that is in the image."""
-    return url.replace("postgresql://", "postgresql+psycopg://", 1)

@@ -3,7 +3,7 @@
 import pulumi
 
 from components import network
-from components.labels import selector
+from components.labels import TENANT_LABEL, selector
 from components.shapes import Subject
 
 APP = "jupyterhub"
@@ -28,6 +28,14 @@ def proxy_pods(namespace: pulumi.Input[str], name: str) -> network.Peer:
 def viewer_pods(namespace: pulumi.Input[str], name: str) -> network.Peer:
     """What shows people their experiments."""
     return network.pods_in(namespace, selector(APP, name, VIEWER_ROLE))
+
+
+def servers() -> network.Peer:
+    """People's servers, and whatever else runs in tenants' namespaces."""
+    return {
+        "namespace_selector": {"match_labels": {TENANT_LABEL: "true"}},
+        "pod_selector": {},
+    }
 
 
 def spawner(namespace: str, name: str) -> Subject:

@@ -15,10 +15,11 @@ from components.hub.names import (
     PROXY_ROLE,
     VIEWER_PORT,
     hub_pods,
+    servers,
     viewer_pods,
 )
 from components.hub.parts import Part, deployment, service
-from components.labels import TENANT_LABEL, labels, selector
+from components.labels import labels, selector
 from components.pods import PullPolicy, Scratch, container, http_probe
 from components.tenant import NOTEBOOK_PORT
 
@@ -66,12 +67,8 @@ class Proxy(pulumi.ComponentResource):
         )
         public = service(part, f"{name}-proxy", PROXY_PORT, "http", self, args.node_port)
         api = service(part, f"{name}-proxy-api", PROXY_API_PORT, "api", self)
-        self.url = pulumi.Output.concat(
-            "http://", public.metadata.name, ".", args.namespace, f".svc:{PROXY_PORT}"
-        )
-        self.api_url = pulumi.Output.concat(
-            "http://", api.metadata.name, ".", args.namespace, f".svc:{PROXY_API_PORT}"
-        )
+        self.url = network.service_url(public.metadata.name, args.namespace, PROXY_PORT)
+        self.api_url = network.service_url(api.metadata.name, args.namespace, PROXY_API_PORT)
         self.register_outputs({"url": self.url, "api_url": self.api_url})
 
     def _container(self) -> k8s.core.v1.ContainerArgsDict:
@@ -123,10 +120,6 @@ class Proxy(pulumi.ComponentResource):
         if args.node_port is not None and args.pod_network is not None:
             callers.append({"ip_block": {"cidr": "0.0.0.0/0", "except_": [args.pod_network]}})
         hub = hub_pods(args.namespace, name)
-        servers: network.Peer = {
-            "namespace_selector": {"match_labels": {TENANT_LABEL: "true"}},
-            "pod_selector": {},
-        }
         incoming = [network.ingress([hub], PROXY_API_PORT)]
         if callers:
             incoming.append(network.ingress(callers, PROXY_PORT))
@@ -139,7 +132,7 @@ class Proxy(pulumi.ComponentResource):
             outgoing=[
                 network.egress([hub], HUB_PORT),
                 network.egress([viewer_pods(args.namespace, name)], VIEWER_PORT),
-                network.egress([servers], NOTEBOOK_PORT),
+                network.egress([servers()], NOTEBOOK_PORT),
             ],
             opts=pulumi.ResourceOptions(parent=self),
         )

@@ -64,9 +64,7 @@ class Viewer(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[fence]),
         )
         made = service(part, f"{name}-{VIEWER_ROLE}", VIEWER_PORT, "http", self)
-        self.url = pulumi.Output.concat(
-            "http://", made.metadata.name, ".", args.namespace, f".svc:{VIEWER_PORT}"
-        )
+        self.url = network.service_url(made.metadata.name, args.namespace, VIEWER_PORT)
         self.register_outputs({"url": self.url})
 
     def _container(self) -> k8s.core.v1.ContainerArgsDict:
