@@ -111,9 +111,7 @@ class Mlflow(pulumi.ComponentResource):
             self._keep_one_during_drains()
         service = self._service()
 
-        self.tracking_uri = pulumi.Output.concat(
-            "http://", service.metadata.name, ".", args.namespace, f".svc:{PORT}"
-        )
+        self.tracking_uri = network.service_url(service.metadata.name, args.namespace, PORT)
         self.node_port = pulumi.Output.from_input(args.node_port)
         self.register_outputs({"tracking_uri": self.tracking_uri, "node_port": self.node_port})
 

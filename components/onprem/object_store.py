@@ -66,9 +66,7 @@ class ObjectStore(pulumi.ComponentResource):
         root = secret(APP, name, "root", keys, namespace=args.namespace, parent=self)
         disk = Disk(size=args.size, class_name=args.storage_class, protect=args.protect)
         server, service = on_volume(name, _server(args, root), disk, args.namespace, self)
-        self._endpoint = pulumi.Output.concat(
-            "http://", service.metadata.name, ".", args.namespace, f".svc:{PORT}"
-        )
+        self._endpoint = network.service_url(service.metadata.name, args.namespace, PORT)
         self.bucket = pulumi.Output.from_input(args.bucket)
         self.uri = pulumi.Output.concat("s3://", args.bucket)
         self._root = Root(
