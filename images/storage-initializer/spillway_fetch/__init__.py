@@ -1,0 +1,1 @@
+"""Fetches a model into a folder, before the server beside it starts."""
