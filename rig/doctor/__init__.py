@@ -1,0 +1,1 @@
+"""What would go wrong with a stack before it is applied: questions to its cluster and its cloud."""

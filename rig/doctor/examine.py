@@ -1,0 +1,69 @@
+"""All checks of a stack, and how they are told."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import pulumi
+from rich.markup import escape
+
+from infra import settings as stack_settings
+from infra.sections import Cloud
+from infra.settings import Settings
+from rig import paths
+from rig.doctor import aws, cluster, gcp
+from rig.doctor.facts import Facts, Live, Question
+from rig.doctor.findings import Finding, Severity
+from rig.errors import RigError
+from rig.steps import console, step
+
+JOIN_SECRET: Final = "spillway-join"  # noqa: S105 - a name
+"""Where burst nodes find the agent token."""
+_MARKS: Final = {
+    Severity.WRONG: "[red]✗[/red]",
+    Severity.UNSURE: "[yellow]?[/yellow]",
+    Severity.FINE: "[green]✓[/green]",
+}
+
+
+def findings(settings: Settings, facts: Facts) -> Sequence[Finding]:
+    """What all checks say, in the order in which things are needed."""
+    found = list(cluster.check(settings, facts))
+    if settings.cloud is Cloud.AWS:
+        found += aws.check(settings, facts, JOIN_SECRET)
+    if settings.cloud is Cloud.GCP:
+        found += gcp.check(settings, facts, JOIN_SECRET)
+    return found
+
+
+def questions(settings: Settings) -> Sequence[Question]:
+    """All that may be asked."""
+    clouds = {Cloud.AWS: aws.questions, Cloud.GCP: gcp.questions}
+    ask = clouds.get(settings.cloud)
+    return [*cluster.questions(settings), *(ask(settings, JOIN_SECRET) if ask else [])]
+
+
+def examine(name: str) -> bool:
+    """Ask everything about a stack and say what was found; False when something is wrong."""
+    file = paths.ROOT / f"Pulumi.{name}.yaml"
+    if not file.exists():
+        known = sorted(f.name.split(".")[1] for f in paths.ROOT.glob("Pulumi.*.yaml"))
+        raise RigError(f"STACK={name}: no {file.name}; there are {', '.join(known)}")
+    try:
+        settings = stack_settings.read(file)
+    except pulumi.RunError as error:
+        raise RigError(str(error)) from None
+    facts = Live()
+    with step("asking the cluster and the cloud"):
+        facts.ask_ahead(questions(settings))
+    return tell(findings(settings, facts))
+
+
+def tell(found: Sequence[Finding]) -> bool:
+    """A line for each finding and one for its fix; whether nothing is wrong."""
+    for finding in found:
+        console.print(f"{_MARKS[finding.severity]} {escape(finding.what)}")
+        if finding.fix:
+            console.print(f"    {escape(finding.fix)}")
+    counts = {kind: sum(f.severity is kind for f in found) for kind in Severity}
+    console.print(", ".join(f"{count} {kind}" for kind, count in counts.items()))
+    return not counts[Severity.WRONG]

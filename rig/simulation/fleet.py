@@ -1,0 +1,152 @@
+"""The life of a simulated fleet: control plane first, then the queue, then the autoscaler."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Self
+
+from rig import toolchain
+from rig.control_plane import PROGRAMS, ControlPlane, FakeNode
+from rig.control_plane.api import Api
+from rig.errors import RigError
+from rig.simulation import stages
+from rig.simulation.groups import NAMESPACE, Group, config_maps
+from rig.simulation.ports import answers, free_port
+from rig.simulation.queue import Queue
+
+TOOLS = (*PROGRAMS, "kueue", "cluster-autoscaler-kwok")
+"""What it is made of; see ``rig.toolchain``."""
+QUEUE, AUTOSCALER = "kueue", "cluster-autoscaler"
+"""Names of the two processes."""
+
+
+class Fleet:
+    """Real API server, scheduler, queue and autoscaler; machines, clouds and work are played.
+
+    ``with Fleet(nodes) as fleet:`` yields a control plane whose webhooks nobody answers yet. When
+    Kueue's chart has been applied to it, ``start_queue`` runs what the chart describes. It may be
+    called from another thread while an ``up`` goes on: Kueue's Deployment is Ready when Kueue is.
+    ``start_autoscaler`` is independent of both. All of it ends with the ``with`` block.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[FakeNode],
+        folder: Path | None = None,
+        *,
+        programs: Mapping[str, Path] | None = None,
+        context: str = "simulation",
+    ) -> None:
+        """``folder`` keeps the logs; ``context`` is the kubeconfig's."""
+        self._nodes = nodes
+        self._folder = folder
+        self._programs = programs
+        self._context = context
+        self._ends = ExitStack()
+        self._plane: ControlPlane | None = None
+
+    @property
+    def plane(self) -> ControlPlane:
+        """Of which any process can be killed and started again."""
+        if self._plane is None:
+            raise RigError("the fleet is not running")
+        return self._plane
+
+    @property
+    def api(self) -> Api:
+        """Requests as the administrator."""
+        return self.plane.api
+
+    def __enter__(self) -> Self:
+        self._programs = self._programs or toolchain.ensure_all(TOOLS)
+        with ExitStack() as ends:
+            scratch = Path(ends.enter_context(TemporaryDirectory(prefix="spillway-stages-")))
+            self._plane = ends.enter_context(
+                ControlPlane(
+                    self._folder,
+                    programs=self._programs,
+                    nodes=self._nodes,
+                    context=self._context,
+                    webhooks=True,
+                    stages=stages.write(scratch / "stages.yaml"),
+                )
+            )
+            self._ends = ends.pop_all()
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self._plane = None
+        self._ends.__exit__(*exception)
+
+    def add(self, node: FakeNode) -> None:
+        """One more machine, Ready when its annotations let it."""
+        self.api.create("/api/v1/nodes", node.manifest)
+
+    def start_queue(self, within: float = 300) -> None:
+        """Run Kueue as its chart configures it; return when it admits.
+
+        The chart has ``within`` seconds to be applied.
+        """
+        queue = Queue(self.plane)
+        applied = self.plane.await_answer(queue.applied, "Kueue's chart, all of it", within)
+        command = queue.prepare(applied, self._program("kueue"))
+        self.plane.run(QUEUE, command)
+        self.plane.await_answer(queue.admits, "Kueue")
+        queue.tell_ready()
+
+    def restart_queue(self) -> None:
+        """Kill Kueue and start it anew, with the configuration that is there now."""
+        self.plane.kill(QUEUE)
+        self.start_queue()
+
+    def start_autoscaler(self, groups: Sequence[Group], flags: Sequence[str] = ()) -> None:
+        """Run Cluster Autoscaler over these groups; return when it answers.
+
+        One that runs is replaced: only at its start does it read what groups there are.
+        """
+        if AUTOSCALER in self.plane.pids:
+            self.plane.kill(AUTOSCALER)
+        for config in config_maps(groups):
+            self._put(f"/api/v1/namespaces/{NAMESPACE}/configmaps", config)
+        address = f"127.0.0.1:{free_port()}"
+        kubeconfig = self.plane.kubeconfig
+        self.plane.run(
+            AUTOSCALER,
+            [
+                # The provider has no flags of its own.
+                *("env", f"KUBECONFIG={kubeconfig}", f"POD_NAMESPACE={NAMESPACE}"),
+                "KWOK_PROVIDER_MODE=local",
+                str(self._program("cluster-autoscaler-kwok")),
+                *("--cloud-provider=kwok", f"--kubeconfig={kubeconfig}", f"--address={address}"),
+                *("--leader-elect=false", f"--namespace={NAMESPACE}"),
+                *flags,
+            ],
+        )
+        self.plane.await_answer(lambda: answers(f"http://{address}/health-check"), "the autoscaler")
+
+    def restart_autoscaler(self) -> None:
+        """Kill the autoscaler and start it again; it remembers nothing but what the cluster has."""
+        self.plane.restart(AUTOSCALER)
+
+    def memory(self) -> dict[str, int]:
+        """MiB that each process holds now."""
+        found: dict[str, int] = {}
+        for name, pid in self.plane.pids.items():
+            with suppress(OSError):
+                status = Path(f"/proc/{pid}/status").read_text()
+                line = next((x for x in status.splitlines() if x.startswith("VmRSS:")), "")
+                found[name] = int(line.split()[1]) // 1024 if line else 0
+        return found
+
+    def _program(self, name: str) -> Path:
+        if not self._programs or name not in self._programs:
+            raise RigError(f"no program {name!r} was given")
+        return self._programs[name]
+
+    def _put(self, path: str, document: dict[str, Any]) -> None:
+        name = document["metadata"]["name"]
+        if self.api.get(f"{path}/{name}") is None:
+            self.api.create(path, document)
+        else:
+            self.api.merge(f"{path}/{name}", document)
