@@ -4,6 +4,7 @@ from components.guard import Guard, GuardArgs
 from components.mlflow import Mlflow, MlflowArgs
 from components.namespace import FencedNamespace, FencedNamespaceArgs
 from components.tenant import Tenant, TenantArgs
+from components.tenant_roles import TenantRoles, TenantRolesArgs
 
 __all__ = [
     "FencedNamespace",
@@ -14,4 +15,6 @@ __all__ = [
     "MlflowArgs",
     "Tenant",
     "TenantArgs",
+    "TenantRoles",
+    "TenantRolesArgs",
 ]

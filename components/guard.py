@@ -14,7 +14,9 @@ from typing import Any, cast
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components import guard_models as models
 from components import shapes
+from components.guard_models import Validation, in_containers, rule
 from components.labels import ROLE_LABEL, TENANT_LABEL, labels
 from components.tenant import EXECUTOR, JOB, STORAGE
 
@@ -23,7 +25,6 @@ OWN_TAINTS = "spillway.dev/"
 """Prefix of taints that keep work off nodes which the platform hands out itself."""
 SETTINGS = "spark-exec-"
 """How ConfigMaps start that Spark makes for its executors."""
-Validation = k8s.admissionregistration.v1.ValidationArgsDict
 Resources = k8s.admissionregistration.v1.NamedRuleWithOperationsArgsDict
 
 PODS: Sequence[Resources] = (
@@ -42,6 +43,14 @@ CONFIG_MAPS: Sequence[Resources] = (
         "resources": ["configmaps"],
     },
 )
+DEPLOYMENTS: Sequence[Resources] = (
+    {
+        "api_groups": ["machinelearning.seldon.io"],
+        "api_versions": ["*"],
+        "operations": ["CREATE", "UPDATE"],
+        "resources": ["seldondeployments"],
+    },
+)
 FROM_INSIDE = (
     "request.userInfo.username.startsWith('system:serviceaccount:' + request.namespace + ':')"
 )
@@ -58,7 +67,7 @@ class GuardArgs:
 
 
 class Guard(pulumi.ComponentResource):
-    """Lets the accounts of tenants make Spark's executors, and no other pod."""
+    """Lets the accounts of tenants make Spark's executors and servers of models, no other pod."""
 
     def __init__(
         self, name: str, args: GuardArgs, opts: pulumi.ResourceOptions | None = None
@@ -70,6 +79,7 @@ class Guard(pulumi.ComponentResource):
         )
         self._policy("pods", PODS, [*_rules(), _volumes(audiences)])
         self._policy("settings", CONFIG_MAPS, [_settings()])
+        self._policy("models", DEPLOYMENTS, models.rules())
         self.register_outputs({})
 
     def _policy(
@@ -104,8 +114,8 @@ def _rules() -> list[Validation]:
     role = f"metadata.?labels[?'{ROLE_LABEL}'].orValue('') == '{EXECUTOR}'"
     of_storage = f"== '{STORAGE}'"
     return [
-        _rule("request.operation != 'UPDATE'", "pods are made and deleted here, never changed"),
-        _rule(
+        rule("request.operation != 'UPDATE'", "pods are made and deleted here, never changed"),
+        rule(
             f"request.operation == 'DELETE' ? oldObject.{role} : object.{role}",
             f"metadata.labels: only pods with {ROLE_LABEL}={EXECUTOR} are yours to make or delete",
         ),
@@ -135,15 +145,18 @@ def _rules() -> list[Validation]:
             "spec.ephemeralContainers: there are none here",
         ),
         _new(
-            _in_containers(
+            in_containers(
                 "c.?env.orValue([]).all(e, !has(e.valueFrom) || !has(e.valueFrom.secretKeyRef) "
-                f"|| e.valueFrom.secretKeyRef.name {of_storage})"
+                f"|| e.valueFrom.secretKeyRef.name {of_storage})",
+                "object.spec",
             ),
             f"spec.containers.env: secretKeyRef may name the Secret {STORAGE} alone",
         ),
         _new(
-            _in_containers(
-                f"c.?envFrom.orValue([]).all(e, !has(e.secretRef) || e.secretRef.name {of_storage})"
+            in_containers(
+                "c.?envFrom.orValue([]).all(e, !has(e.secretRef) || "
+                f"e.secretRef.name {of_storage})",
+                "object.spec",
             ),
             f"spec.containers.envFrom: secretRef may name the Secret {STORAGE} alone",
         ),
@@ -169,24 +182,14 @@ def _volumes(audiences: pulumi.Output[str]) -> Validation:
 
 def _settings() -> Validation:
     made = "(request.operation == 'DELETE' ? oldObject : object)"
-    return _rule(
+    return rule(
         f"{made}.metadata.name.startsWith('{SETTINGS}')",
         f"metadata.name: only ConfigMaps that start with {SETTINGS} are yours to make or delete",
     )
 
 
-def _in_containers(condition: str) -> str:
-    """It holds for each container ``c``; the two lists are of two types, says the type checker."""
-    kinds = ("object.spec.containers", "object.spec.?initContainers.orValue([])")
-    return "(" + " && ".join(f"{kind}.all(c, {condition})" for kind in kinds) + ")"
-
-
 def _new(expression: str, message: str) -> Validation:
-    return _rule(f"{NOT_NEW} || {expression}", message)
-
-
-def _rule(expression: str, message: str) -> Validation:
-    return {"expression": expression, "message": message, "reason": "Forbidden"}
+    return rule(f"{NOT_NEW} || {expression}", message)
 
 
 def audiences(login: shapes.Login) -> list[pulumi.Input[str]]:

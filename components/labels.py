@@ -14,6 +14,12 @@ ROLE_LABEL = "spillway.dev/role"
 DNS_LABEL = "spillway.dev/dns"
 """A pod with this label set to "denied" cannot look up names: it calls nobody."""
 
+AT_ONCE = {"pulumi.com/skipAwait": "true"}
+"""The annotation of an object that is as good as its pods, which are awaited themselves.
+
+For a Service the engine else waits ten seconds more, in case its pods change.
+"""
+
 
 def selector(app: str, instance: str, role: str | None = None) -> dict[str, str]:
     """What picks the pods of one instance of an app, or only those with one role in it.

@@ -9,7 +9,7 @@ import pulumi_kubernetes as k8s
 
 from components import network, shapes
 from components.jobs import run_once
-from components.labels import CLIENT_LABEL, labels, metadata, selector
+from components.labels import AT_ONCE, CLIENT_LABEL, labels, metadata, selector
 from components.mlflow_env import (
     PASSWORD_KEPT_IN,
     PASSWORD_PLUGIN,
@@ -303,7 +303,10 @@ class Mlflow(pulumi.ComponentResource):
         return k8s.core.v1.Service(
             f"{self._name}-service",
             # The name is in every client's configuration.
-            metadata=metadata(args.namespace, self._marks, self._name),
+            metadata={
+                **metadata(args.namespace, self._marks, self._name),
+                "annotations": AT_ONCE,
+            },
             spec={
                 "type": "ClusterIP" if args.node_port is None else "NodePort",
                 "selector": selector(APP, self._name, "server"),

@@ -27,14 +27,14 @@ def service_url(
     return pulumi.Output.concat("http://", service, ".", namespace, f".svc:{port}")
 
 
-def ingress(peers: Sequence[Peer], port: int) -> Ingress:
-    """Let these peers connect to a port of the selected pods."""
-    return {"from_": list(peers), "ports": [{"protocol": "TCP", "port": port}]}
+def ingress(peers: Sequence[Peer], *ports: int) -> Ingress:
+    """Let these peers connect to ports of the selected pods."""
+    return {"from_": list(peers), "ports": [{"protocol": "TCP", "port": port} for port in ports]}
 
 
-def egress(peers: Sequence[Peer], port: int) -> Egress:
-    """Let the selected pods connect to a port of these peers."""
-    return {"to": list(peers), "ports": [{"protocol": "TCP", "port": port}]}
+def egress(peers: Sequence[Peer], *ports: int) -> Egress:
+    """Let the selected pods connect to ports of these peers."""
+    return {"to": list(peers), "ports": [{"protocol": "TCP", "port": port} for port in ports]}
 
 
 LINK_LOCAL = "169.254.0.0/16"

@@ -6,9 +6,11 @@ https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, cast
 
 import pulumi
 import pulumi_kubernetes as k8s
+from pydantic.alias_generators import to_camel
 
 CONTAINER_SECURITY: k8s.core.v1.SecurityContextArgsDict = {
     "allow_privilege_escalation": False,
@@ -103,3 +105,22 @@ def http_probe(path: str, every: int, failures: int) -> k8s.core.v1.ProbeArgsDic
         "failure_threshold": failures,
         "timeout_seconds": 5,
     }
+
+
+ABBREVIATIONS = {"downward_api": "downwardAPI"}
+"""Kubernetes writes them large."""
+
+
+def camel(value: Any) -> Any:
+    """Arguments of Pulumi's SDK as Kubernetes spells them."""
+    if isinstance(value, Mapping):
+        items = cast("Mapping[str, Any]", value)
+        return {_spelt(name): camel(item) for name, item in items.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [camel(item) for item in cast("Sequence[Any]", value)]
+    return value
+
+
+def _spelt(name: str) -> str:
+    # Names that Python keeps for itself, such as exec, have an underscore behind.
+    return ABBREVIATIONS.get(name) or to_camel(name.rstrip("_"))

@@ -1,4 +1,4 @@
-"""What a service account may do in a namespace: a Role and its binding."""
+"""What a service account may do in a namespace: a role and its binding."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,34 +21,35 @@ class Rule:
     """Only these objects; all when none is named."""
 
 
+def cluster_role(
+    name: str, rules: Sequence[Rule], marks: dict[str, str], parent: pulumi.Resource
+) -> k8s.rbac.v1.ClusterRole:
+    """Rights without a place; a binding in a namespace gives them there alone."""
+    return k8s.rbac.v1.ClusterRole(
+        name,
+        metadata={"labels": marks},
+        rules=[_rule(rule) for rule in rules],
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+
+
 def bind(  # noqa: PLR0913, PLR0917 - who may do what, and where
     name: str,
-    rules: Sequence[Rule],
+    role: pulumi.Input[str],
     subject: Subject,
     namespace: pulumi.Input[str],
     marks: dict[str, str],
     parent: pulumi.Resource,
 ) -> k8s.rbac.v1.RoleBinding:
-    """Let the account do this in the namespace, wherever the account itself lives."""
-    child = pulumi.ResourceOptions(parent=parent)
-    role = k8s.rbac.v1.Role(
-        f"{name}-role",
-        metadata=metadata(namespace, marks),
-        rules=[_rule(rule) for rule in rules],
-        opts=child,
-    )
+    """Let the account do in this namespace what the cluster role says; it may live elsewhere."""
     return k8s.rbac.v1.RoleBinding(
         f"{name}-binding",
         metadata=metadata(namespace, marks),
-        role_ref={
-            "api_group": "rbac.authorization.k8s.io",
-            "kind": "Role",
-            "name": role.metadata.name,
-        },
+        role_ref={"api_group": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
         subjects=[
             {"kind": "ServiceAccount", "name": subject.account, "namespace": subject.namespace}
         ],
-        opts=child,
+        opts=pulumi.ResourceOptions(parent=parent),
     )
 
 

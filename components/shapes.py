@@ -1,7 +1,6 @@
 """What every cloud must offer, so that the rest of the platform need not know which one it is.
 
 The outputs of a shape are the same everywhere; what differs between clouds is said where it does.
-Burst pools of GPU nodes will join ``Network`` here when they exist.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Protocol
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.cluster.nodes import NodePool
 from components.pods import PullPolicy
 
 Environment = Mapping[str, pulumi.Input[str]]
@@ -109,6 +109,58 @@ class Network(Protocol):
     """Public addresses of the cloud's two tunnel ends, for the VPN device on-prem."""
     tunnel_secret: pulumi.Output[str]
     """Where operators read the pre-shared keys: the name of a secret in the cloud's own store."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Join:
+    """How a machine in the cloud becomes a node of the cluster; nothing secret."""
+
+    server: str
+    """``https://host:6443``: the API server, which machines reach through the VPN."""
+    version: str
+    """Of k3s, such as ``v1.36.2+k3s1``: what the machine's image must have."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machines:
+    """What a burst pool is made of: the same in every cloud but for the names of things."""
+
+    pool: NodePool
+    machine: str
+    """The cloud's machine type."""
+    image: str
+    """Of the machine's disk: the driver, k3s and what ``components.cluster.boot`` calls."""
+    maximum: int
+    """Machines at a time, in all zones together."""
+    spot: bool = False
+    """Cheaper ones that the cloud may take back at any time."""
+    join: Join
+
+    def __post_init__(self) -> None:
+        if self.pool.tier != "burst":
+            raise ValueError(f"{self.pool.name} is {self.pool.tier}: the cloud has none of it")
+        if self.maximum < 1:
+            raise ValueError(f"{self.pool.name} could never have a machine")
+
+
+class BurstNodes(Protocol):
+    """What all burst nodes of a stack share: who they are, and what they join with."""
+
+    identity: pulumi.Output[str]
+    """Whom a node acts as: a role's ARN, or the address of a service account. It may read the
+    token and pull images, no more."""
+    secret: pulumi.Output[str]
+    """Name of the token in the cloud's own store. Its value is in no state and no user data."""
+
+
+class BurstPool(Protocol):
+    """Machines of one kind that come when work waits for them, and go again: none at first."""
+
+    groups: pulumi.Output[Mapping[str, int]]
+    """What the autoscaler scales, by its name for it (a group's name on AWS, its URL on GCP), and
+    the most machines of each. Together they have no more than the pool may."""
+    maximum: pulumi.Output[int]
+    """Machines of the pool at a time."""
 
 
 class Registry(Protocol):

@@ -1,6 +1,6 @@
 """A team's own part of the cluster: its namespace, what it may hold, and whom it may talk to."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -16,48 +16,23 @@ from components.labels import (
     metadata,
 )
 from components.namespace import FencedNamespace, FencedNamespaceArgs
-from components.rights import Rule, bind
+from components.rights import bind
 from components.shapes import TENANT_ACCOUNTS
 
 APP = "tenant"
 JOB = "job"
-NOTEBOOK, EXECUTOR = "notebook", "spark-executor"
-"""Values of the role label."""
+NOTEBOOK, EXECUTOR, MODEL = "notebook", "spark-executor", "model"
+"""Values of the role label; the last is also the account of models' pods."""
 STORAGE = "storage"
 """Secret with the tenant's own keys of the object store, where there are keys."""
 NOTEBOOK_PORT = 8888
+MODEL_PORTS = (9000, 9500)
+"""REST and gRPC."""
 SPARK_PORTS = (7078, 7079)
 """Of the driver in a notebook: see images/notebook-spark/spillway_spark.py."""
 PODS_PER_CORE = 10
 """More pods than anybody needs, fewer than would trouble the scheduler."""
 PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", network.LINK_LOCAL)
-WRITE = ("get", "list", "create", "update", "delete")
-TRACKING = Rule(
-    groups=("mlflow.kubeflow.org",),
-    resources=("experiments", "datasets", "registeredmodels"),
-    verbs=WRITE,
-)
-"""MLflow asks the cluster for these rights; no such objects exist."""
-READ_TRACKING = Rule(groups=TRACKING.groups, resources=TRACKING.resources, verbs=("get", "list"))
-SPARK = (
-    Rule(
-        groups=("",),
-        resources=("pods",),
-        verbs=("get", "list", "watch", "create", "delete", "deletecollection"),
-    ),
-    Rule(groups=("",), resources=("configmaps",), verbs=("create", "delete", "deletecollection")),
-)
-"""What a Spark driver does for its executors; which pods and ConfigMaps those are is the guard's.
-
-Nothing here changes what exists: a colleague's pod with another image would be the colleague.
-"""
-SPAWN = (
-    Rule(groups=("",), resources=("pods",), verbs=("get", "list", "watch", "create", "delete")),
-    Rule(groups=("", "events.k8s.io"), resources=("events",), verbs=("get", "list", "watch")),
-    Rule(groups=("",), resources=("persistentvolumeclaims",), verbs=("get", "create", "delete")),
-    Rule(groups=("",), resources=("secrets",), verbs=("create", "delete", "patch")),
-)
-"""What the hub does for people's servers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +49,10 @@ class Platform:
     viewer: shapes.Subject
     """Account of what shows people their experiments, and asks as the tenant."""
     api_server: network.Egress
+    roles: Mapping[str, pulumi.Input[str]]
+    """Of ``TenantRoles``, by who has them."""
+    door: network.Peer | None = None
+    """Pods of the gateway, where models are served."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +64,8 @@ class TenantArgs:
     """Cores, as the sum of what pods request."""
     memory: str
     """Kubernetes quantity: the sum of requests, and that of limits."""
-    gpus: int
+    gpus: int | None = 0
+    """Most GPUs, where nothing else counts them."""
     platform: Platform
     internet: bool = True
     """Whether pods may call public addresses."""
@@ -143,7 +123,7 @@ class Tenant(pulumi.ComponentResource):
                     "requests.cpu": str(args.cpu),
                     "requests.memory": args.memory,
                     "limits.memory": args.memory,
-                    "requests.nvidia.com/gpu": str(args.gpus),
+                    **({} if args.gpus is None else {"requests.nvidia.com/gpu": str(args.gpus)}),
                     "pods": str(max(5, args.cpu) * PODS_PER_CORE),
                     # Nothing leaves a tenant but through the platform's door.
                     "services.nodeports": "0",
@@ -179,20 +159,16 @@ class Tenant(pulumi.ComponentResource):
             )
         platform, namespace = self._args.platform, self._args.namespace
         own = {who: shapes.Subject(namespace=namespace, account=who) for who in TENANT_ACCOUNTS}
-        mint = Rule(
-            groups=("",),
-            resources=("serviceaccounts/token",),
-            verbs=("create",),
-            names=(NOTEBOOK,),
-        )
-        for role, rules, subject in (
-            ("notebook", (TRACKING, *SPARK), own["notebook"]),
-            ("job", (TRACKING, *SPARK), own[JOB]),
-            ("model", (READ_TRACKING,), own["model"]),
-            ("spawner", SPAWN, platform.spawner),
-            ("viewer", (mint,), platform.viewer),
-        ):
-            bind(f"{self._name}-{role}", rules, subject, self.namespace, self._marks, self)
+        subjects = {**own, "spawner": platform.spawner, "viewer": platform.viewer}
+        for who, subject in subjects.items():
+            bind(
+                f"{self._name}-{who}",
+                platform.roles[who],
+                subject,
+                self.namespace,
+                self._marks,
+                self,
+            )
 
     def _open(self) -> None:
         """Ways through the fence."""
@@ -201,7 +177,8 @@ class Tenant(pulumi.ComponentResource):
         drivers = network.pods_in(self.namespace, notebooks)
         workers = network.pods_in(self.namespace, executors)
         tracking = network.egress([platform.tracking], platform.tracking_port)
-        self._policy("tracking", {}, outgoing=[tracking])
+        internet = [_internet()] if self._args.internet else []
+        self._policy("everybody", {}, outgoing=[tracking, *internet])
         self._policy(
             "notebooks",
             notebooks,
@@ -215,18 +192,21 @@ class Tenant(pulumi.ComponentResource):
                 {"to": [workers]},
             ],
         )
+        if platform.door is not None:
+            self._serve(platform.door, drivers)
         self._policy(
             "executors",
             executors,
             incoming=[{"from_": [drivers, workers]}],
             outgoing=[{"to": [drivers, workers]}],
         )
-        if self._args.internet:
-            public: k8s.networking.v1.IPBlockArgsDict = {
-                "cidr": "0.0.0.0/0",
-                "except_": list(PRIVATE),
-            }
-            self._policy("internet", {}, outgoing=[{"to": [{"ip_block": public}]}])
+
+    def _serve(self, door: network.Peer, notebooks: network.Peer) -> None:
+        """Models answer those who come in by the door, and the team's own notebooks."""
+        models = {ROLE_LABEL: MODEL}
+        asked = network.egress([network.pods_in(self.namespace, models)], *MODEL_PORTS)
+        self._policy("models", models, incoming=[network.ingress([door, notebooks], *MODEL_PORTS)])
+        self._policy("askers", {ROLE_LABEL: NOTEBOOK}, outgoing=[asked])
 
     def _policy(
         self,
@@ -244,3 +224,16 @@ class Tenant(pulumi.ComponentResource):
             outgoing=outgoing,
             opts=self._child,
         )
+
+
+def model_pods() -> network.Peer:
+    """Of all tenants."""
+    return {
+        "namespace_selector": {"match_labels": {TENANT_LABEL: "true"}},
+        "pod_selector": {"match_labels": {ROLE_LABEL: MODEL}},
+    }
+
+
+def _internet() -> network.Egress:
+    public: k8s.networking.v1.IPBlockArgsDict = {"cidr": "0.0.0.0/0", "except_": list(PRIVATE)}
+    return {"to": [{"ip_block": public}]}

@@ -37,6 +37,8 @@ class Machine:
     on_demand: Price
     spot: Price | None
     """What was seen; it changes daily. None where nothing was found or sold."""
+    spot_only: bool = False
+    """Whether nobody gets it for as long as they like."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +100,10 @@ def _memory(usd: float, what: str) -> Price:
     return Price(usd=usd, source=f"from memory: {what}", date="2026-11", verified=False)
 
 
-def _machine(name: str, gpus: int, on_demand: Price, spot: Price | None = None) -> Machine:
-    return Machine(name=name, gpus=gpus, on_demand=on_demand, spot=spot)
+def _machine(
+    name: str, gpus: int, on_demand: Price, spot: Price | None = None, *, spot_only: bool = False
+) -> Machine:
+    return Machine(name=name, gpus=gpus, on_demand=on_demand, spot=spot, spot_only=spot_only)
 
 
 ACCELERATORS: Final[Mapping[str, Accelerator]] = {
@@ -187,11 +191,26 @@ ACCELERATORS: Final[Mapping[str, Accelerator]] = {
                     verified=False,
                 ),
                 Price(usd=6.571, source="cloud.google.com/spot-vms/pricing", date="2026-09-26"),
+                spot_only=True,
             ),
         ),
     ),
 }
 """GPUs by the names that settings use. Only what a cloud really sells: no A100 alone on AWS."""
+
+
+def machine(accelerator: str, gpus: int, cloud: CloudName) -> Machine | Absent:
+    """The smallest machine with just so many of these GPUs, or why there is none."""
+    entry = ACCELERATORS.get(accelerator)
+    if entry is None:
+        return Absent(reason=f"{accelerator} is not in the catalog")
+    offered = entry.machines(cloud)
+    if isinstance(offered, Absent):
+        return offered
+    found = next((one for one in offered if one.gpus == gpus), None)
+    sizes = ", ".join(str(one.gpus) for one in offered)
+    return found or Absent(reason=f"{cloud} sells {accelerator} by {sizes}, not by {gpus}")
+
 
 CLOUD_SQL_VCPU: Final = Price(usd=0.0413, source=_CLOUD_SQL, date="2026-05")
 """By vCPU and hour, Enterprise edition."""

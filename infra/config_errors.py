@@ -122,7 +122,7 @@ def foreign_key(name: str) -> None:
 def from_validation(error: ValidationError, root: type[BaseModel]) -> pulumi.RunError:
     """The first thing pydantic found, in our words: its own would print secrets."""
     first = error.errors(include_url=False, include_context=False)[0]
-    path: Path = _without_choices(first["loc"])
+    path: Path = _without_choices(first["loc"], root)
     if path[-1:] == (_KEY,):
         return refuse(Problem(path[:-1], first["input"], allowed(path[:-2], root)))
     if first["type"] == "extra_forbidden":
@@ -151,10 +151,15 @@ def _along(path: Path, root: type[BaseModel]) -> Iterator[FieldInfo | None]:
         yield field
 
 
-def _without_choices(path: Path) -> Path:
-    """Without what pydantic adds behind an element of a list: which of its types did not fit."""
+def _without_choices(path: Path, root: type[BaseModel]) -> Path:
+    """Without what pydantic adds behind an element of a list: which of its types did not fit.
+
+    Behind an element that is a section there are keys, and they stay.
+    """
     elements = [at for at, part in enumerate(path) if isinstance(part, int)]
-    return path[: elements[-1] + 1] if elements else path
+    if not elements or section(list(_along(path[: elements[-1]], root))[-1]):
+        return path
+    return path[: elements[-1] + 1]
 
 
 def rule(field: FieldInfo | None) -> str:
@@ -192,6 +197,8 @@ def _generic(path: Path, root: type[BaseModel]) -> tuple[str, ...]:
     model: type[BaseModel] | None = root
     found, entry = list[str](), False
     for part in path:
+        if isinstance(part, int):
+            continue
         found.append(ENTRY if entry else str(part))
         if not entry:
             field = _fields(model).get(str(part)) if model else None

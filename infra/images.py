@@ -15,13 +15,30 @@ if TYPE_CHECKING:
     from infra.settings import Images
 
 IMAGES = Path(__file__).resolve().parent.parent / "images"
+RIG = IMAGES.parent / "rig"
 TAG_LENGTH = 16
+LOADED = "localhost/spillway"
+"""Where no registry is named, images are loaded into the nodes under this name."""
 IGNORED_SUFFIXES = {".pyc", ".pyo", ".swp"}
 TEAM = "team"
 """The recipe of teams' images: a folder with a Dockerfile that is no image by itself."""
 
 TEAM_BASES = ("notebook", "notebook-spark")
 """What a team's packages are added to."""
+
+OPERATORS = {
+    "istio-pilot": "istio",
+    "istio-proxy": "istio",
+    "seldon-operator": "seldon",
+    "cert-manager-controller": "cert-manager",
+    "cert-manager-webhook": "cert-manager",
+    "cert-manager-cainjector": "cert-manager",
+    "kueue": "kueue",
+    "cluster-autoscaler": "cluster-autoscaler",
+}
+"""Operators that a rig builds: folder of ``rig/operators`` -> its module in ``rig/go``.
+
+Elsewhere they are the official images, which ``infra.charts`` names."""
 
 BASE_IMAGE = re.compile(r"^ARG BASE=spillway/([a-z0-9-]+)$", re.MULTILINE)
 REQUIREMENT = re.compile(
@@ -51,6 +68,18 @@ def content_tag(name: str, root: Path = IMAGES) -> str:
     if base := base_of(name, root):
         digest.update(f"base\0{content_tag(base, root)}\0".encode())
     return digest.hexdigest()[:TAG_LENGTH]
+
+
+def operator_image(name: str) -> str:
+    """Name and tag of a built operator: the tag follows its folder and its program's module."""
+    folder = content_tag(name, RIG / "operators")
+    module = content_tag(OPERATORS[name], RIG / "go")
+    return f"{name}:{combined_tag(folder, module)}"
+
+
+def combined_tag(*tags: str) -> str:
+    """One tag that follows several."""
+    return hashlib.sha256("".join(tags).encode()).hexdigest()[:TAG_LENGTH]
 
 
 def base_of(name: str, root: Path = IMAGES) -> str | None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pulumi
 
 from components import network
+from components.door import gateway_pods
 from components.hub import JupyterHub, JupyterHubArgs, Login, Servers, Team
 from components.mlflow import PORT as TRACKING_PORT
 from components.mlflow import Mlflow, consumer
@@ -12,10 +13,13 @@ from infra import people, teams
 from infra.clouds import HUB, TRACKING, Foundation
 from infra.images import tagged, team_image
 from infra.people import Provider
+from infra.pools import burst_pools
 from infra.profiles import allowed, profiles
 from infra.settings import Settings, encrypted
 
 NOTEBOOK, SPARK = "notebook", "notebook-spark"
+BURST_SECONDS = 30 * 60
+"""More than the queue waits for a machine of a cloud to come up (components/cluster/queue.py)."""
 
 
 def build(  # noqa: PLR0913, PLR0917 - what a hub stands on
@@ -50,7 +54,7 @@ def build(  # noqa: PLR0913, PLR0917 - what a hub stands on
             servers=Servers(
                 home_size=notebooks.home_size,
                 storage_class=settings.storage.class_name,
-                start_seconds=notebooks.start_seconds,
+                start_seconds=patience(settings),
                 named=notebooks.named_servers,
                 server_minutes=notebooks.idle.server_minutes,
                 kernel_minutes=notebooks.idle.kernel_minutes,
@@ -63,6 +67,7 @@ def build(  # noqa: PLR0913, PLR0917 - what a hub stands on
             api_server=network.to_api_server(settings.cluster.network.nodes),
             node_port=notebooks.node_port,
             pod_network=settings.cluster.network.pods,
+            callers=[gateway_pods()] if settings.domain else (),
             pull=_pulled(settings, foundation) if notebooks.pre_pull else (),
             protect=settings.protects(HUB),
         ),
@@ -106,10 +111,19 @@ def _image(tenant: str, base: str, settings: Settings, foundation: Foundation) -
 
 
 def _pulled(settings: Settings, foundation: Foundation) -> list[pulumi.Input[str]]:
-    """Every image of the teams once."""
+    """Every image that a team's profiles run, once."""
+    known = profiles(settings)
     named = {
         team.image or team_image(base, team.requirements): _image(name, base, settings, foundation)
         for name, team in settings.tenants.items()
-        for base in (NOTEBOOK, SPARK)
+        for base in sorted(
+            {SPARK if known[one].spark else NOTEBOOK for one in allowed(settings, name)}
+        )
     }
     return list(named.values())
+
+
+def patience(settings: Settings) -> int:
+    """Seconds until a server that is not up is given up: more than a cloud takes for a machine."""
+    least = BURST_SECONDS if burst_pools(settings) else 0
+    return max(settings.notebooks.start_seconds, least)

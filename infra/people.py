@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, StrictBool, StrictInt, StringConstraints
 
-from infra.sections import LABEL, HostName, Section, VolumeSize, setting
+from infra.sections import LABEL, HostName, PoolName, Section, VolumeSize, setting
 
 Member = Annotated[
     str,
@@ -23,6 +23,7 @@ Requirement = Annotated[
 PROFILE = r"^[a-z]([-a-z0-9]{0,28}[a-z0-9])?$"
 ProfileName = Annotated[str, StringConstraints(pattern=PROFILE)]
 Cores = Annotated[float, Field(ge=0.1, le=256, strict=False, allow_inf_nan=False)]
+Gpus = Annotated[StrictInt, Field(ge=0, le=10000)]
 Url = Annotated[
     str, StringConstraints(pattern=rf"^https?://{LABEL}(\.{LABEL})*(:[0-9]{{1,5}})?(/[^\s?#]*)?$")
 ]
@@ -100,11 +101,6 @@ class Idle(Section):
 class Notebooks(Section):
     """The hub and the servers it starts."""
 
-    hosts: tuple[HostName, ...] = setting(
-        (),
-        "Names under which browsers reach the hub.",
-        "a list of host names without scheme, port or path, such as hub.example.com",
-    )
     node_port: StrictInt | None = setting(
         None,
         "Port on every node that leads to the hub; needs cluster.network.pods.",
@@ -158,6 +154,11 @@ class GpuQuota(Section):
         ge=0,
         le=10000,
     )
+    pools: dict[PoolName, Gpus] = setting(
+        {},
+        "How they are divided, where onprem or burst has several pools.",
+        "a map of pools' names to whole numbers from 0 to 10000",
+    )
 
 
 class Quota(Section):
@@ -167,7 +168,7 @@ class Quota(Section):
     memory: VolumeSize = setting(
         "64Gi", "Memory.", "a Kubernetes quantity of at least 1Gi, such as 64Gi"
     )
-    gpu: GpuQuota = setting(GpuQuota(), "GPUs.", "a map with: onprem, burst")
+    gpu: GpuQuota = setting(GpuQuota(), "GPUs.", "a map with: onprem, burst, pools")
 
 
 class Tenant(Section):

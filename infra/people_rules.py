@@ -6,18 +6,15 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from pulumi.runtime import config as engine
-
-from infra.config_errors import PROJECT, Path, Problem, offline, stack
+from infra import secret_rules
+from infra.config_errors import Path, Problem, offline, stack
 from infra.people import Login, Provider, Tenant
-from infra.profiles import SIZES, gpus, offered, profiles
-from infra.sections import in_bytes
+from infra.profiles import SIZES, gpus, offered, owned, profiles
+from infra.sections import Tier, in_bytes
 
 if TYPE_CHECKING:
     from infra.settings import Settings
 
-REHEARSED = "stand-in of a rehearsal"
-"""The one client secret that may stand in a stack file as plain text; no provider takes it."""
 DEV = "dev"
 """The one stack that may let anybody in as anybody."""
 _ONLY = {
@@ -65,16 +62,8 @@ def _client(settings: Settings, login: Login) -> Iterator[Problem]:
         yield Problem(("login", "issuer"), None, "an https URL: the provider is oidc")
     if login.issuer and login.issuer.startswith("http:") and stack() != DEV:
         yield Problem(("login", "issuer"), login.issuer, f"https outside of the stack {DEV}")
-    if offline():
-        return
-    secret = settings.login_client_secret
-    stand_in = secret is not None and secret.get_secret_value() == REHEARSED
-    if not stand_in and not (secret and engine.is_config_secret(f"{PROJECT}:loginClientSecret")):
-        yield Problem(
-            ("loginClientSecret",),
-            secret and "[secret]",
-            "stored with: pulumi config set --secret spillway:loginClientSecret",
-        )
+    if not offline():
+        yield from secret_rules.encrypted("loginClientSecret", settings.login_client_secret)
 
 
 def _hub(settings: Settings) -> Iterator[Problem]:
@@ -125,10 +114,10 @@ def _profiles(path: Path, tenant: Tenant, settings: Settings) -> Iterator[Proble
     for name in tenant.profiles or offered(settings, tenant):
         if (profile := known.get(name)) is None:
             continue
-        if profile.pool and not gpus(settings, tenant, profile.pool):
-            tier = settings.cluster.pools[profile.pool].tier.value
+        if profile.accelerator and not gpus(settings, tenant, profile.accelerator):
+            tier = Tier.ONPREM if owned(settings, profile.accelerator) else Tier.BURST
             yield Problem(
-                (*path, "quota", "gpu", tier),
+                (*path, "quota", "gpu", tier.value),
                 0,
                 f"at least 1 for the profile {name}; or leave that out of the tenant's profiles",
             )

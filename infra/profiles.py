@@ -34,9 +34,19 @@ def profiles(settings: Settings) -> Mapping[str, Profile]:
         for name, (title, purpose) in TITLES.items()
     }
     for pool, machines in settings.cluster.pools.items():
-        title = f"GPU {machines.accelerator.value.upper()} ({pool})"
-        found[f"gpu-{pool}"] = _profile(title, "one GPU", sizes["gpu"], pool=pool)
+        accelerator = machines.accelerator.value
+        if machines.tier is Tier.BURST and owned(settings, accelerator):
+            continue  # Its work comes by itself when those of the company's own are taken.
+        title = f"GPU {accelerator.upper()} ({pool})"
+        gpu = _profile(title, "one GPU", sizes["gpu"], accelerator=accelerator)
+        found[f"gpu-{pool}"] = gpu
     return found
+
+
+def owned(settings: Settings, accelerator: str) -> bool:
+    """Whether the company has GPUs of this kind itself."""
+    pools = settings.cluster.pools.values()
+    return any(p.tier is Tier.ONPREM and p.accelerator.value == accelerator for p in pools)
 
 
 def allowed(settings: Settings, tenant: str) -> list[str]:
@@ -50,18 +60,20 @@ def offered(settings: Settings, tenant: Tenant) -> list[str]:
     return [
         name
         for name, profile in profiles(settings).items()
-        if profile.pool is None or gpus(settings, tenant, profile.pool)
+        if profile.accelerator is None or gpus(settings, tenant, profile.accelerator)
     ]
 
 
-def gpus(settings: Settings, tenant: Tenant, pool: str) -> int:
-    """How many GPUs of the pool's kind of place a tenant may hold at a time."""
+def gpus(settings: Settings, tenant: Tenant, accelerator: str) -> int:
+    """How many GPUs of a kind a tenant may hold at a time, wherever they are."""
+    pools = settings.cluster.pools.values()
+    tiers = {pool.tier for pool in pools if pool.accelerator.value == accelerator}
     quota = tenant.quota.gpu
-    return quota.onprem if settings.cluster.pools[pool].tier is Tier.ONPREM else quota.burst
+    return sum(quota.onprem if tier is Tier.ONPREM else quota.burst for tier in tiers)
 
 
 def _profile(
-    title: str, purpose: str, size: Size, *, spark: bool = False, pool: str | None = None
+    title: str, purpose: str, size: Size, *, spark: bool = False, accelerator: str | None = None
 ) -> Profile:
     cores = f"{size.cpu:g} core{'' if size.cpu == 1 else 's'}"
     return Profile(
@@ -70,7 +82,7 @@ def _profile(
         cpu=size.cpu,
         memory=size.memory,
         spark=spark,
-        pool=pool,
+        accelerator=accelerator,
     )
 
 

@@ -12,7 +12,7 @@ import yaml
 from pulumi.runtime import config as engine
 
 from components.mlflow_env import MAX_CONNECTIONS
-from infra import people_rules
+from infra import batch_rules, door_rules, model_rules, people_rules, pool_rules, queue_rules
 from infra.config_errors import PROJECT, Path, Problem, key, refuse
 from infra.sections import Cloud, Pool, Tier
 
@@ -50,7 +50,12 @@ def _problems(settings: Settings) -> Iterator[Problem]:
     yield from _zones(settings)
     yield from _pools(settings)
     yield from _tenants(settings)
+    yield from pool_rules.problems(settings)
+    yield from queue_rules.problems(settings)
     yield from people_rules.problems(settings)
+    yield from door_rules.problems(settings)
+    yield from model_rules.problems(settings)
+    yield from batch_rules.problems(settings)
 
 
 def _kubeconfig(settings: Settings) -> Iterator[Problem]:

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SCHEMA = ROOT / "infra" / "settings.schema.json"
 TABLE = ROOT / "docs" / "config.md"
 BEGIN, END = "<!-- settings: generated -->", "<!-- end of settings -->"
-SECRET = {"kubeconfig", "loginClientSecret"}
+SECRET = {"kubeconfig", "loginClientSecret", "joinToken"}
 
 
 def schema() -> dict[str, Any]:

@@ -108,6 +108,11 @@ NamespaceName = Annotated[
 ]
 Urn = Annotated[str, StringConstraints(pattern=r"^urn:pulumi:[^:]+::spillway::[^:]+(:[^:]+)*::.+$")]
 PoolName = Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]{0,18}[a-z0-9])?$")]
+AMI = "the id of an AMI, such as ami-0123456789abcdef0"
+GCP_IMAGE = (
+    "an image, such as projects/example-ds/global/images/gpu-node-7 or "
+    "projects/example-ds/global/images/family/gpu-node"
+)
 SIZES = "a Kubernetes quantity of at least 1Gi, such as 5Gi"
 
 
@@ -162,6 +167,12 @@ class Aws(Section):
         "A gateway to the internet, about $33 a month and zone; without it, by on-prem only.",
         "true or false",
     )
+    image: str | None = setting(
+        None,
+        "What burst nodes start from; what must be in it: docs/clouds.md.",
+        AMI,
+        pattern=r"^ami-[0-9a-f]{8}([0-9a-f]{9})?$",
+    )
 
 
 class Gcp(Section):
@@ -200,6 +211,13 @@ class Gcp(Section):
         False,
         "A gateway to the internet; without it, by on-prem only.",
         "true or false",
+    )
+    image: str | None = setting(
+        None,
+        "What burst nodes start from; what must be in it: docs/clouds.md.",
+        GCP_IMAGE,
+        pattern=r"^(https://www\.googleapis\.com/compute/v1/)?projects/[a-z][-a-z0-9.:]{4,61}"
+        r"/global/images/(family/)?[a-z]([-a-z0-9]{0,61}[a-z0-9])?$",
     )
 
 
@@ -279,6 +297,23 @@ class Pool(Section):
     )
 
 
+class Join(Section):
+    """How a machine in the cloud becomes a node: k3s, as an agent."""
+
+    server: str = setting(
+        ...,
+        "The API server on-prem, as burst nodes reach it through the VPN.",
+        "https://host:port, the host in cluster.network.nodes, such as https://10.10.0.5:6443",
+        pattern=rf"^https://{HOST}:[0-9]{{1,5}}$",
+    )
+    version: str = setting(
+        ...,
+        "Version of k3s on the servers; a node whose image has another does not join.",
+        "a version of k3s, such as v1.36.2+k3s1",
+        pattern=r"^v1\.[0-9]{1,3}\.[0-9]{1,3}(-rc[0-9]{1,2})?\+k3s[0-9]{1,2}$",
+    )
+
+
 class Cluster(Section):
     """Which cluster the stack is installed in."""
 
@@ -303,12 +338,45 @@ class Cluster(Section):
         "Addresses the cluster uses.",
         "a map with: nodes, pods, services, vpnPeer, vpnAsn",
     )
+    join: Join | None = setting(
+        None,
+        "How burst nodes join; its secret is spillway:joinToken.",
+        "a map with: server, version",
+    )
     pools: dict[PoolName, Pool] = setting(
         {},
         "Machines with GPUs, by the name of their pool.",
         "a map of names (lower-case letters, digits and '-', at most 20) to: tier, accelerator, "
         "gpusPerNode, nodes, maxNodes, spot",
     )
+
+
+class Placement(StrEnum):
+    """What follows where no single machine has room for work that was admitted."""
+
+    STRICT = "strict"
+    ELASTIC = "elastic"
+
+
+class Queueing(Section):
+    """The queue for GPUs; there is one where there are pools."""
+
+    placement: Placement = setting(
+        Placement.STRICT,
+        "Whether work waits until a machine of its pool has room (strict: quota.gpu.burst is a cap "
+        "on what is spent), or also goes to the cloud beyond its tenant's cap (elastic).",
+        "one of strict, elastic",
+    )
+    replicas: StrictInt = setting(
+        1, "Pods of the queue's manager.", "a whole number from 1 to 5", ge=1, le=5
+    )
+
+
+class Operators(StrEnum):
+    """Where the images of other projects' operators are from."""
+
+    OFFICIAL = "official"
+    BUILT = "built"
 
 
 class Images(Section):
@@ -331,6 +399,13 @@ class Images(Section):
         "One tag for all images; without it, each image's tag follows from its content.",
         "an image tag: letters, digits, '.', '_', '-', at most 128",
         pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$",
+    )
+
+    operators: Operators = setting(
+        Operators.OFFICIAL,
+        "Istio, cert-manager and Seldon: their projects' own images, or built like the others "
+        "where no registry can be reached.",
+        "one of official, built",
     )
 
 

@@ -16,7 +16,12 @@ from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 
 from infra import rules
+from infra.batches import NAMES as BATCH_NAMES
+from infra.batches import Batch, BatchName
 from infra.config_errors import PROJECT, foreign_key, from_validation, in_file, section, unknown_key
+from infra.doors import FrontDoor
+from infra.models import NAMES as MODEL_NAMES
+from infra.models import Model, ModelName
 from infra.people import Login, Notebooks, Tenant
 from infra.sections import (
     Adopt,
@@ -26,11 +31,13 @@ from infra.sections import (
     Cluster,
     Database,
     Gcp,
+    HostName,
     Images,
     Mlflow,
     NamespaceName,
     ObjectStore,
     Prices,
+    Queueing,
     Section,
     Storage,
     Urn,
@@ -58,6 +65,12 @@ class Settings(Section):
         "Refuse every plan that deletes or replaces a volume, its keys or its namespace.",
         "true or false",
     )
+    domain: HostName | None = setting(
+        None,
+        "Domain of the front door: hub.…, mlflow.… and models.… lead through it. Without a domain "
+        "there is no front door, and no models are served.",
+        "a domain such as ds.example.com",
+    )
     kubeconfig: SecretStr | None = setting(
         None,
         "Text of a kubeconfig, instead of the file on this machine: a secret.",
@@ -66,20 +79,33 @@ class Settings(Section):
     aws: Aws | None = setting(
         None,
         "The AWS account; may stand beside gcp.",
-        "a map with: account, region, zones, network, nat",
+        "a map with: account, region, zones, network, nat, image",
     )
     gcp: Gcp | None = setting(
         None,
         "The Google Cloud project; may stand beside aws.",
-        "a map with: project, region, zones, network, services, nat",
+        "a map with: project, region, zones, network, services, nat, image",
     )
     cluster: Cluster = setting(
         Cluster(),
         "Which cluster the stack is installed in.",
-        "a map with: context, issuer, jwks, network, pools",
+        "a map with: context, issuer, jwks, network, join, pools",
     )
+    join_token: SecretStr | None = setting(
+        None,
+        "Agent token with which burst nodes join: a secret.",
+        "a text, stored with: pulumi config set --secret spillway:joinToken",
+    )
+    queue: Queueing = setting(Queueing(), "The queue for GPUs.", "a map with: placement, replicas")
     images: Images = setting(
-        Images(), "Where pods get their images from.", "a map with: registry, pullPolicy, tag"
+        Images(),
+        "Where pods get their images from.",
+        "a map with: registry, pullPolicy, tag, operators",
+    )
+    front_door: FrontDoor = setting(
+        FrontDoor(),
+        "The gateway in front of everything; needs domain.",
+        "a map with: certificates, email, server, secret, nodePorts, replicas",
     )
     storage: Storage = setting(Storage(), "How volumes are made.", "a map with: className")
     database: Database = setting(
@@ -107,7 +133,7 @@ class Settings(Section):
     notebooks: Notebooks = setting(
         Notebooks(),
         "The hub and the servers it starts.",
-        "a map with: hosts, nodePort, homeSize, sizes, idle, namedServers, "
+        "a map with: nodePort, homeSize, sizes, idle, namedServers, "
         "startSeconds, internet, prePull",
     )
     tenants: dict[NamespaceName, Tenant] = setting(
@@ -115,6 +141,17 @@ class Settings(Section):
         "Teams, by the name of their namespace.",
         "a map of names (lower-case letters, digits and '-', at most 63) to: members, admins, "
         "quota, profiles, image, requirements",
+    )
+    models: dict[ModelName, Model] = setting(
+        {},
+        "Models that are served, by their names in addresses; needs domain.",
+        f"a map of names ({MODEL_NAMES}) to: tenant, versions, strategy, replicas, resources, "
+        "startSeconds, anonymous",
+    )
+    batch: dict[BatchName, Batch] = setting(
+        {},
+        "Tables that are scored with a model, by names of your own.",
+        f"a map of names ({BATCH_NAMES}) to: tenant, model, input, output, schedule, resources",
     )
     budget: Budget = setting(
         Budget(), "What a plan may cost at most.", "a map with: idlePerMonth, burstPerHour"

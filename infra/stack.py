@@ -3,10 +3,11 @@
 import pulumi
 
 from components import FencedNamespace, FencedNamespaceArgs, Mlflow, MlflowArgs
+from components.door import gateway_pods
 from components.hub import viewer_pods
 from components.labels import CLIENT_LABEL
 from components.network import to_api_server
-from infra import notebooks, providers, teams
+from infra import front_door, notebooks, providers, queues, scoring, serving, teams
 from infra.clouds import HUB, TRACKING, Foundation, pick
 from infra.images import tagged
 from infra.settings import Settings, load
@@ -24,7 +25,16 @@ def assemble() -> None:
     )
     foundation = pick(settings).build(settings, platform.namespace, cluster)
     built = teams.build(settings, platform.namespace, foundation, opts)
+    if pools := queues.in_order(settings):
+        queues.build(settings, pools, [team.tenant for team in built.values()], opts)
     mlflow = _tracking(settings, platform.namespace, foundation, opts)
+    if settings.domain is not None:
+        door = front_door.build(settings, settings.domain, platform.namespace, opts)
+        pulumi.export("frontDoor", door.urls)
+        if settings.models:
+            served = serving.build(settings, door, foundation, mlflow, built, opts)
+            pulumi.export("models", served)
+    scoring.build(settings, foundation, mlflow, built, opts)
     if settings.login is not None:
         hub = notebooks.build(
             settings, settings.login, platform.namespace, foundation, mlflow, built, opts
@@ -57,12 +67,12 @@ def _tracking(
             database=foundation.database,
             store=foundation.store,
             login=foundation.tracking,
-            callers=[viewer_pods(namespace, HUB)],
+            callers=[viewer_pods(namespace, HUB), *([gateway_pods()] if settings.domain else [])],
             # Without tenants there is nobody to keep apart.
             api_server=to_api_server(settings.cluster.network.nodes) if settings.tenants else None,
             replicas=settings.mlflow.replicas,
             workers=settings.mlflow.workers,
-            hosts=settings.mlflow.hosts,
+            hosts=front_door.tracking_hosts(settings),
             origins=settings.mlflow.origins,
             node_port=settings.mlflow.node_port,
             pod_network=settings.cluster.network.pods,

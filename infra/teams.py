@@ -5,13 +5,24 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components import Guard, GuardArgs, Tenant, TenantArgs, network, shapes
+from components import (
+    Guard,
+    GuardArgs,
+    Tenant,
+    TenantArgs,
+    TenantRoles,
+    TenantRolesArgs,
+    network,
+    shapes,
+)
+from components.door import gateway_pods
 from components.guard import audiences
 from components.hub import HUB_PORT, hub_pods, proxy_pods, spawner, viewer
 from components.mlflow import PORT as TRACKING_PORT
 from components.mlflow import consumer
 from components.tenant import Platform
 from infra.clouds import HUB, TRACKING, Foundation
+from infra.queues import in_order
 from infra.settings import Settings
 
 
@@ -30,6 +41,8 @@ def build(
     opts: pulumi.ResourceOptions,
 ) -> Mapping[str, Team]:
     """Every team by name."""
+    if not settings.tenants:
+        return {}
     platform = Platform(
         tracking=consumer(namespace, TRACKING),
         tracking_port=TRACKING_PORT,
@@ -39,11 +52,12 @@ def build(
         spawner=spawner(settings.namespace, HUB),
         viewer=viewer(settings.namespace, HUB),
         api_server=network.to_api_server(settings.cluster.network.nodes),
+        roles=TenantRoles("tenant-roles", TenantRolesArgs(), opts).names,
+        door=gateway_pods() if settings.models else None,
     )
     made = {name: _team(name, settings, platform, foundation, opts) for name in settings.tenants}
-    if made:
-        tokens_for = [who for team in made.values() for who in audiences(team.storage.login)]
-        Guard("guard", GuardArgs(audiences=tokens_for), opts)
+    tokens_for = [who for team in made.values() for who in audiences(team.storage.login)]
+    Guard("guard", GuardArgs(audiences=tokens_for), opts)
     return made
 
 
@@ -62,7 +76,8 @@ def _team(
             namespace=name,
             cpu=quota.cpu,
             memory=quota.memory,
-            gpus=quota.gpu.onprem + quota.gpu.burst,
+            # The queue counts them, and lends what lies idle.
+            gpus=None if in_order(settings) else 0,
             platform=platform,
             internet=settings.notebooks.internet,
             protect=settings.protects(title),

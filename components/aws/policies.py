@@ -82,6 +82,47 @@ def read_secret(
     ]
 
 
+def read_join(secret: pulumi.Output[str]) -> Statement:
+    """Read one secret that AWS' own key encrypts, which needs no grant of its own."""
+    return {
+        "Sid": "Join",
+        "Effect": "Allow",
+        "Action": "secretsmanager:GetSecretValue",
+        "Resource": secret,
+    }
+
+
+def pull(repositories: Sequence[pulumi.Output[str]]) -> list[Statement]:
+    """Fetch images of these repositories. What logs in to a registry knows no repositories."""
+    return [
+        {
+            "Sid": "Login",
+            "Effect": "Allow",
+            "Action": "ecr:GetAuthorizationToken",
+            "Resource": "*",
+        },
+        {
+            "Sid": "Pull",
+            "Effect": "Allow",
+            "Action": [
+                "ecr:BatchCheckLayerAvailability",
+                "ecr:BatchGetImage",
+                "ecr:GetDownloadUrlForLayer",
+            ],
+            "Resource": list(repositories),
+        },
+    ]
+
+
+def machines(services: str) -> Statement:
+    """Let machines of EC2 become a role; ``services`` is what AWS' names end with."""
+    return {
+        "Effect": "Allow",
+        "Principal": {"Service": f"ec2.{services}"},
+        "Action": "sts:AssumeRole",
+    }
+
+
 def scale(cluster: str) -> list[Statement]:
     """What Cluster Autoscaler does, to groups with the cluster's tags only.
 

@@ -46,6 +46,12 @@ class Registry(pulumi.ComponentResource):
             for image in dict.fromkeys(args.images)
         }
         image, first = next(iter(repositories.items()))
+        self._repositories = [repository.arn for repository in repositories.values()]
 
         self.url = first.repository_url.apply(lambda url: url.removesuffix(f"/{image}"))
         self.register_outputs({"url": self.url})
+
+    @property
+    def repositories(self) -> Sequence[pulumi.Output[str]]:
+        """Their ARNs, for whoever is to pull from them."""
+        return self._repositories

@@ -9,11 +9,10 @@ from pulumi_gcp import sql
 
 from components import network as policies
 from components import shapes
-from components.gcp.keys import version
 from components.gcp.names import fitting
 from components.gcp.network import Network
 from components.gcp.sql_settings import settings
-from components.secrets import password
+from components.secrets import password, version
 from components.shapes import Environment, Guest, GuestDatabase
 
 PORT = 5432

@@ -26,15 +26,15 @@ def fitting(name: str) -> str:
     return name
 
 
-def known(name: str) -> str:
+def known(name: str, limit: int = LIMIT) -> str:
     """A name that people look for: the same in every life of a stack, its own in every stack."""
     asked = f"{pulumi.get_project()}-{pulumi.get_stack()}-{name}"
     made = re.sub(r"[^a-z0-9]+", "-", asked.lower()).strip("-")
-    if made == asked and len(made) <= LIMIT:
+    if made == asked and len(made) <= limit:
         return made
     # What is cut or replaced may be all that told two stacks apart.
     mark = sha256(asked.encode()).hexdigest()[:6]
-    return f"{made[: LIMIT - 1 - len(mark)].rstrip('-')}-{mark}"
+    return f"{made[: limit - 1 - len(mark)].rstrip('-')}-{mark}"
 
 
 def labels() -> dict[str, str]:

@@ -47,9 +47,15 @@ class Registry(pulumi.ComponentResource):
                 parent=self, protect=args.protect, delete_before_replace=True
             ),
         )
+        self._repository = repository
         # A project of a company's domain, "example.com:images", is a folder in a path.
         project = args.project.replace(":", "/")
         self.url = pulumi.Output.concat(
             f"{args.region}-docker.pkg.dev/{project}/", repository.repository_id
         )
         self.register_outputs({"url": self.url})
+
+    @property
+    def repository(self) -> artifactregistry.Repository:
+        """For whoever is to pull from it."""
+        return self._repository

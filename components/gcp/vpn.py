@@ -11,10 +11,9 @@ import pulumi
 from pulumi_gcp import compute, secretmanager
 from pulumi_gcp.compute.outputs import HaVpnGatewayVpnInterface
 
-from components.gcp.keys import version
 from components.gcp.names import known
 from components.gcp.site import Site
-from components.secrets import password
+from components.secrets import password, version
 from components.shapes import Peer
 
 ASN = 64514

@@ -65,6 +65,8 @@ class JupyterHubArgs:
     node_port: int | None = None
     pod_network: str | None = None
     """CIDR of the cluster's pods; needed with ``node_port``, which lets in everyone else."""
+    callers: Sequence[network.Peer] = ()
+    """Pods that may call it: the gateway, where there is one."""
     pull: Sequence[pulumi.Input[str]] = ()
     """Images that every node keeps, so that servers start at once."""
     protect: bool = True
@@ -140,6 +142,7 @@ class JupyterHub(pulumi.ComponentResource):
                 priority=priority,
                 node_port=args.node_port,
                 pod_network=args.pod_network,
+                callers=args.callers,
             ),
             self._child,
         )

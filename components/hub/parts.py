@@ -7,7 +7,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.hub.names import APP
-from components.labels import labels, metadata, selector
+from components.labels import AT_ONCE, labels, metadata, selector
 from components.pods import Scratch, pod
 
 
@@ -116,7 +116,7 @@ def service(  # noqa: PLR0913, PLR0917 - a Service is made of exactly these
     return k8s.core.v1.Service(
         f"{name}-service",
         # The name is in everybody's configuration.
-        metadata=metadata(part.namespace, part.marks, name),
+        metadata={**metadata(part.namespace, part.marks, name), "annotations": AT_ONCE},
         spec={
             "type": "ClusterIP" if node_port is None else "NodePort",
             "selector": part.chosen,

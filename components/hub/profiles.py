@@ -15,5 +15,6 @@ class Profile:
     """Most memory, a Kubernetes quantity."""
     spark: bool = False
     """Whether it has Spark, and may start executors."""
-    pool: str | None = None
-    """Pool of nodes it runs on, with one GPU of it."""
+    accelerator: str | None = None
+    """What its one GPU is, by the name of ``infra/catalog.py``; it waits for it in its team's
+    queue."""

@@ -1,5 +1,6 @@
 """What browsers talk to: it sends each request to the hub, to a server or to a service."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -41,6 +42,8 @@ class ProxyArgs:
     priority: pulumi.Input[str]
     node_port: int | None
     pod_network: str | None
+    callers: Sequence[network.Peer] = ()
+    """Pods that may call it: the gateway, where there is one."""
 
 
 class Proxy(pulumi.ComponentResource):
@@ -116,7 +119,7 @@ class Proxy(pulumi.ComponentResource):
 
     def _fence(self) -> pulumi.Resource:
         args, name = self._args, self._name
-        callers: list[network.Peer] = []
+        callers = list(args.callers)
         if args.node_port is not None and args.pod_network is not None:
             callers.append({"ip_block": {"cidr": "0.0.0.0/0", "except_": [args.pod_network]}})
         hub = hub_pods(args.namespace, name)

@@ -7,7 +7,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.hub.names import APP
-from components.labels import DNS_LABEL, labels, metadata, selector
+from components.labels import AT_ONCE, DNS_LABEL, labels, metadata, selector
 from components.pods import PullPolicy, container, pod
 
 ROLE = "puller"
@@ -50,7 +50,7 @@ class Puller(pulumi.ComponentResource):
             metadata={
                 **metadata(args.namespace, marks),
                 # A node that is slow to fetch must not hold up the stack.
-                "annotations": {"pulumi.com/skipAwait": "true"},
+                "annotations": AT_ONCE,
             },
             spec={
                 "selector": {"match_labels": own},

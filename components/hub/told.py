@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, cast
+from typing import Any
 
 import pulumi
-from pydantic.alias_generators import to_camel
 
 from components import shapes
 from components.hub.profiles import Profile
-from components.pods import PullPolicy
+from components.pods import PullPolicy, camel
 from components.tenant import STORAGE
 
 
@@ -100,13 +99,3 @@ def _team(team: Team) -> dict[str, Any]:
         "volumes": camel(list(storage.login.volumes)),
         "mounts": camel(list(storage.login.mounts)),
     }
-
-
-def camel(value: Any) -> Any:
-    """Arguments of Pulumi's SDK as Kubernetes spells them."""
-    if isinstance(value, Mapping):
-        items = cast("Mapping[str, Any]", value)
-        return {to_camel(name): camel(item) for name, item in items.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [camel(item) for item in cast("Sequence[Any]", value)]
-    return value

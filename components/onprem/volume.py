@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.labels import DNS_LABEL, labels, metadata, selector
+from components.labels import AT_ONCE, DNS_LABEL, labels, metadata, selector
 from components.pods import Scratch, pod
 
 DATA = "data"
@@ -83,7 +83,7 @@ def on_volume(
     port = server.port_name
     service = k8s.core.v1.Service(
         f"{name}-service",
-        metadata=metadata(namespace, marks, name),
+        metadata={**metadata(namespace, marks, name), "annotations": AT_ONCE},
         spec={
             "selector": chosen,
             "ports": [{"name": port, "port": server.port, "target_port": port}],
@@ -111,13 +111,11 @@ def _claim(
     }
     if disk.class_name is not None:
         spec["storage_class_name"] = disk.class_name
-    meta = metadata(namespace, marks, f"{name}-data")
-    # Many classes bind a volume only when its first pod is scheduled; the server's own readiness
-    # says more than "Bound".
-    meta["annotations"] = {"pulumi.com/skipAwait": "true"}
     return k8s.core.v1.PersistentVolumeClaim(
         f"{name}-data",
-        metadata=meta,
+        # Many classes bind a volume only when its first pod is scheduled; the server's own
+        # readiness says more than "Bound".
+        metadata={**metadata(namespace, marks, f"{name}-data"), "annotations": AT_ONCE},
         spec=spec,
         # A named object cannot be created before the old one has gone.
         opts=pulumi.ResourceOptions(

@@ -17,6 +17,8 @@ from infra.settings import Settings
 T = TypeVar("T")
 TRACKING = "mlflow"
 """Name of the tracking server, and of its database and bucket."""
+NODES = "nodes"
+"""Name of what burst nodes share."""
 HUB = "jupyterhub"
 """Name of JupyterHub, and of its database."""
 HUB_PYTHON = "/opt/hub/bin/python"
@@ -38,6 +40,8 @@ class Foundation:
     """Gives each tenant its part of the store."""
     hub_database: Callable[[pulumi.Input[str]], shapes.Database]
     """A database for the hub on the same server, by the hub's image. Made by the call: once."""
+    burst: Mapping[str, shapes.BurstPool] = field(default_factory=dict[str, shapes.BurstPool])
+    """Pools of machines that come and go, by name."""
     tracking: shapes.Login = field(default_factory=shapes.Login)
     """How the tracking server's pods become somebody in the cloud."""
     exports: Mapping[str, pulumi.Input[Any]] = field(default_factory=dict[str, pulumi.Input[Any]])
@@ -67,6 +71,7 @@ def exports(
     store: shapes.ObjectStore,
     registry: shapes.Registry,
     identity: shapes.Identity,
+    burst: Mapping[str, shapes.BurstPool],
 ) -> Mapping[str, pulumi.Input[Any]]:
     """The same names for every cloud."""
     return {
@@ -76,6 +81,7 @@ def exports(
         "registry": registry.url,
         "tenantRoles": identity.roles,
         "autoscalerRole": identity.autoscaler,
+        "burstGroups": {name: pool.groups for name, pool in burst.items()},
     }
 
 

@@ -1,14 +1,17 @@
 """The foundation in AWS: RDS, S3 and who may use them, in a VPC joined to the company's network."""
 
+from collections.abc import Mapping
+
 import pulumi
 
 from components import aws, shapes
 from components.mlflow import subjects
-from infra import providers
+from infra import pools, providers
 from infra.catalog import DATABASE_CLASSES
 from infra.clouds import (
     AUTOSCALER,
     HUB,
+    NODES,
     TRACKING,
     Foundation,
     exports,
@@ -18,7 +21,7 @@ from infra.clouds import (
     image_names,
     onprem_peer,
 )
-from infra.settings import Settings
+from infra.settings import Settings, encrypted
 
 
 def build(
@@ -71,6 +74,7 @@ def build(
         opts,
     )
     identity = _identity(settings, namespace, database, store, opts)
+    burst = _burst(settings, network, registry, opts)
 
     def hub_database(image: pulumi.Input[str]) -> shapes.Database:
         login = identity.keeper(database.maker(settings.namespace, HUB))
@@ -83,7 +87,8 @@ def build(
         landlord=identity,
         hub_database=hub_database,
         tracking=identity.login(subjects(settings.namespace, TRACKING)[0]),
-        exports=exports(network, store, registry, identity),
+        burst=burst,
+        exports=exports(network, store, registry, identity, burst),
     )
 
 
@@ -112,3 +117,37 @@ def _identity(
         ),
         opts,
     )
+
+
+def _burst(
+    settings: Settings, network: aws.Network, registry: aws.Registry, opts: pulumi.ResourceOptions
+) -> Mapping[str, aws.BurstPool]:
+    section = given(settings.aws)
+    if not (wanted := pools.machines(settings, section.image)):
+        return {}
+    nodes = aws.BurstNodes(
+        NODES,
+        aws.BurstNodesArgs(
+            region=section.region,
+            network=network,
+            company=onprem_peer(settings).networks,
+            registry=registry,
+            token=given(encrypted(settings.join_token)),
+            protect=settings.protects(NODES),
+        ),
+        opts,
+    )
+    return {
+        name: aws.BurstPool(
+            f"pool-{name}",
+            aws.BurstPoolArgs(
+                region=section.region,
+                cluster=pulumi.get_stack(),
+                network=network,
+                nodes=nodes,
+                machines=machines,
+            ),
+            opts,
+        )
+        for name, machines in wanted.items()
+    }

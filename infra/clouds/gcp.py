@@ -1,14 +1,17 @@
 """The foundation in Google Cloud: Cloud SQL, GCS and who may use them, joined to on-prem."""
 
+from collections.abc import Mapping
+
 import pulumi
 
 from components import gcp, shapes
 from components.mlflow import subjects
-from infra import providers
+from infra import pools, providers
 from infra.catalog import DATABASE_CLASSES
 from infra.clouds import (
     AUTOSCALER,
     HUB,
+    NODES,
     TRACKING,
     Foundation,
     exports,
@@ -18,7 +21,7 @@ from infra.clouds import (
     image_names,
     onprem_peer,
 )
-from infra.settings import Settings
+from infra.settings import Settings, encrypted
 
 
 def build(
@@ -80,6 +83,7 @@ def build(
         opts,
     )
     identity = _identity(settings, namespace, database, store, opts)
+    burst = _burst(settings, network, registry, opts)
     return Foundation(
         database=database,
         store=store,
@@ -87,7 +91,8 @@ def build(
         landlord=identity,
         hub_database=lambda image: database.another(HUB, hub_guest(settings, namespace, image)),
         tracking=identity.login(subjects(settings.namespace, TRACKING)[0]),
-        exports=exports(network, store, registry, identity),
+        burst=burst,
+        exports=exports(network, store, registry, identity, burst),
     )
 
 
@@ -116,3 +121,40 @@ def _identity(
         ),
         opts,
     )
+
+
+def _burst(
+    settings: Settings, network: gcp.Network, registry: gcp.Registry, opts: pulumi.ResourceOptions
+) -> Mapping[str, gcp.BurstPool]:
+    section = given(settings.gcp)
+    if not (wanted := pools.machines(settings, section.image)):
+        return {}
+    nodes = gcp.BurstNodes(
+        NODES,
+        gcp.BurstNodesArgs(
+            project=section.project,
+            region=section.region,
+            network=network,
+            cidr=section.network,
+            company=onprem_peer(settings).networks,
+            registry=registry,
+            token=given(encrypted(settings.join_token)),
+            protect=settings.protects(NODES),
+        ),
+        opts,
+    )
+    return {
+        name: gcp.BurstPool(
+            f"pool-{name}",
+            gcp.BurstPoolArgs(
+                project=section.project,
+                region=section.region,
+                zones=[f"{section.region}-{zone}" for zone in section.zones],
+                network=network,
+                nodes=nodes,
+                machines=machines,
+            ),
+            opts,
+        )
+        for name, machines in wanted.items()
+    }

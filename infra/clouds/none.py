@@ -5,11 +5,8 @@ import pulumi
 from components import onprem
 from components.mlflow import consumer
 from infra.clouds import HUB, TRACKING, Foundation, hub_guest
-from infra.images import tagged
+from infra.images import LOADED, tagged
 from infra.settings import Settings
-
-REGISTRY = "localhost/spillway"
-"""Where no registry is named, images are loaded into the nodes under this name."""
 
 
 def build(
@@ -17,7 +14,7 @@ def build(
 ) -> Foundation:
     """Two servers, each with a volume."""
     images, client = settings.images, consumer(namespace, TRACKING)
-    registry = images.registry or REGISTRY
+    registry = images.registry or LOADED
     opts = pulumi.ResourceOptions(provider=cluster)
     database = onprem.Database(
         "database",

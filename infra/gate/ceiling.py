@@ -6,10 +6,9 @@ Follows from the settings alone.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 from infra import catalog
-from infra.catalog import Absent, CloudName, Machine
+from infra.catalog import Absent, Machine
 from infra.gate.terms import Terms
 
 
@@ -65,7 +64,7 @@ def ceiling(terms: Terms) -> Ceiling:
     for name, pool in terms.cluster.pools.items():
         if pool.tier != "burst" or terms.cloud not in catalog.CLOUDS:
             continue
-        machine = _machine(pool.accelerator, pool.gpus_per_node, terms.cloud)
+        machine = catalog.machine(pool.accelerator, pool.gpus_per_node, terms.cloud)
         if isinstance(machine, Absent):
             missing.append(f"{name}: {machine.reason}")
         else:
@@ -95,18 +94,6 @@ def cheapest(pools: Sequence[Burst], gpus: int) -> float:
         machines = min(math.ceil(gpus / pool.machine.gpus), pool.most)
         usd, gpus = usd + machines * pool.expected, max(0, gpus - machines * pool.machine.gpus)
     return usd
-
-
-def _machine(accelerator: str, gpus: int, cloud: str) -> Machine | Absent:
-    entry = catalog.ACCELERATORS.get(accelerator)
-    if entry is None:
-        return Absent(reason=f"{accelerator} is not in the catalog")
-    machines = entry.machines(cast("CloudName", cloud))
-    if isinstance(machines, Absent):
-        return machines
-    found = next((m for m in machines if m.gpus == gpus), None)
-    sizes = ", ".join(str(m.gpus) for m in machines)
-    return found or Absent(reason=f"{cloud} sells {accelerator} by {sizes}, not by {gpus}")
 
 
 @dataclass(frozen=True)

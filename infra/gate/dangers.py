@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 
 from infra.gate.plan import Change, Plan, Resource
 from infra.gate.precious import GONE, Finding, difference
-from infra.gate.values import get
+from infra.gate.values import at, get
 
 Test = Callable[[Any, Any], bool]
 """Whether going from the first value to the second is dangerous."""
@@ -29,7 +29,7 @@ def _on(old: Any, new: Any) -> bool:
     return old is not True and new is True
 
 
-def _leaves(value: str) -> Test:
+def _leaves(value: str | list[str]) -> Test:
     return lambda old, new: old == value and new != value
 
 
@@ -59,6 +59,9 @@ _KEEP = "what is overwritten or deleted from then on is lost"
 _GUARD = "from then on a policy can make it public"
 _FINAL = "a delete would leave no last snapshot"
 _PLAIN = "connections without TLS would be accepted"
+_UNJUDGED = "from then on a tenant's account makes any pod, and so reads every Secret of its team"
+_UNFENCED = "from then on all pods of its namespace talk to anybody whom no other policy shuts out"
+_UNLIMITED = "from then on its namespace takes as much of the cluster as it likes"
 
 _RDS: Final = (
     Danger("deletionProtection", _off, _UNLOCK),
@@ -72,6 +75,14 @@ _BUCKET: Final = (
     Danger("forceDestroy", _on, _EMPTY),
     Danger("versioning.enabled", _off, _KEEP),
 )
+_ADMISSION: Final = "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicy"
+_BINDING: Final = f"{_ADMISSION}Binding"
+_POLICY: Final = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
+_QUOTA: Final = "kubernetes:core/v1:ResourceQuota"
+_NAMESPACE: Final = "kubernetes:core/v1:Namespace"
+_WAYS: Final = ("ingress", "egress")
+_MARK: Final = 'metadata.labels["spillway.dev/tenant"]'
+"""What a tenant's namespace carries: components/labels.py, which needs Pulumi."""
 _ACCESS_BLOCK: Final = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls")
 
 DANGERS: Final[Mapping[str, Sequence[Danger]]] = {
@@ -114,6 +125,8 @@ DANGERS: Final[Mapping[str, Sequence[Danger]]] = {
         Danger("forceDelete", _on, _EMPTY),
         Danger("imageTagMutability", _leaves("IMMUTABLE"), "an image could change under its tag"),
     ),
+    _ADMISSION: (Danger("spec.failurePolicy", _leaves("Fail"), _UNJUDGED),),
+    _BINDING: (Danger("spec.validationActions", _leaves(["Deny"]), _UNJUDGED),),
 }
 """By type. A provider may replace instead of update: then ``precious`` speaks, not this."""
 
@@ -127,15 +140,45 @@ GUARDS: Final[Mapping[str, str]] = {
 def dangers(plan: Plan) -> Iterator[Finding]:
     """Every guard that the plan takes away from something that stays."""
     ending = {r.state.parent for r in plan.resources if r.gone and "bucket:Bucket" in r.type}
+    fences = _Fences(plan)
     for resource in plan.resources:
         if resource.change is Change.UPDATE:
             yield from _updates(resource)
+        elif resource.change is Change.DELETE and (why := fences.lost(resource)):
+            yield Finding(resource, "deleted", why, GONE)
         elif (
             resource.change is Change.DELETE
             and resource.type in GUARDS
             and resource.state.parent not in ending
         ):
             yield Finding(resource, "deleted", GUARDS[resource.type], GONE)
+
+
+class _Fences:
+    """What keeps tenants apart, and in their bounds: it may go with their namespaces alone."""
+
+    def __init__(self, plan: Plan) -> None:
+        spaces = [r for r in plan.resources if r.type == _NAMESPACE]
+        self._going = {get(r.before, "metadata.name") for r in spaces if r.gone}
+        self._tenants = any(at(r.state.inputs, _MARK) == "true" for r in spaces if not r.gone)
+
+    def lost(self, resource: Resource) -> str | None:
+        """Why the end of this resource hurts, if it does."""
+        if resource.type in (_ADMISSION, _BINDING):
+            return _UNJUDGED if self._tenants else None
+        if get(resource.before, "metadata.namespace") in self._going:
+            return None
+        if resource.type == _QUOTA:
+            return _UNLIMITED
+        return _UNFENCED if _denies_all(resource) else None
+
+
+def _denies_all(resource: Resource) -> bool:
+    """Whether it is a policy for every pod of its namespace that lets nothing through."""
+    spec = get(resource.before, "spec")
+    if resource.type != _POLICY or not isinstance(spec, dict):
+        return False
+    return not any(cast("dict[str, Any]", spec).get(k) for k in ("podSelector", *_WAYS))
 
 
 def _updates(resource: Resource) -> Iterator[Finding]:

@@ -1,0 +1,324 @@
+"""Seldon Core's operator: turns SeldonDeployments into pods, Services and routes of the front door.
+
+Owns the operator, its rights and its webhook. It has no configuration of servers and explainers:
+what a model's pod is made of is said in ``components/model.py``, container by container, because
+the operator's own init container would not pass the restricted standard.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as k8s
+import yaml
+
+from components import charts, network
+from components.door.issuers import Certificates, CertificatesArgs, OwnAuthority
+from components.labels import AT_ONCE, labels, metadata, selector
+from components.model_pod import GRPC, HTTP
+from components.namespace import FencedNamespace, FencedNamespaceArgs
+from components.pods import PullPolicy, Scratch, container, http_probe, pod
+
+APP = "seldon"
+NAMESPACE = "seldon-system"
+GROUP = "machinelearning.seldon.io"
+API = f"{GROUP}/v1"
+UID = 8888
+"""Of the official image."""
+WEBHOOK_PORT, METRICS_PORT = 4443, 8080
+WEBHOOK_PATH = "/validate-machinelearning-seldon-io-v1-seldondeployment"
+CERTIFICATES = "/tmp/k8s-webhook-server/serving-certs"  # noqa: S108 - where the operator looks
+TMP = Scratch(path="/tmp", size="64Mi")  # noqa: S108 - a volume of the pod's own
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeldonArgs:
+    """Where its manifests and image are from, and where it writes routes for."""
+
+    role: Path
+    """The project's own ClusterRole: what the operator may do."""
+    image: pulumi.Input[str]
+    pull_policy: PullPolicy
+    gateway: str
+    """``namespace/name`` of the Gateway that routes are made for."""
+    api_server: network.Egress
+    ready: Sequence[pulumi.Resource]
+    """The definitions of SeldonDeployments and of routes, and what signs certificates."""
+    nodes: str | None = None
+    """CIDR of the machines that the API server calls webhooks from."""
+    namespace: str = NAMESPACE
+    protect: bool = True
+
+
+class Seldon(pulumi.ComponentResource):
+    """Lets whoever may write a SeldonDeployment have a model served."""
+
+    def __init__(
+        self, name: str, args: SeldonArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("spillway:index:Seldon", name, None, opts)
+        self._name, self._args = name, args
+        self._marks = labels(APP, name, "operator")
+        self._child = pulumi.ResourceOptions(parent=self)
+        self._namespace = FencedNamespace(
+            name, FencedNamespaceArgs(namespace=args.namespace, protect=args.protect), self._child
+        ).namespace
+        fence = network.policy(
+            f"{name}-traffic",
+            namespace=self._namespace,
+            marks=self._marks,
+            pods=selector(APP, name),
+            incoming=[charts.from_api_server(args.nodes, WEBHOOK_PORT)],
+            outgoing=[args.api_server],
+            opts=self._child,
+        )
+        service = self._service()
+        certificate = self._certificate(service)
+        operator = self._operator(certificate, [fence, *self._rights()])
+        self._ready = self._webhook(service, certificate, operator)
+        self.register_outputs({})
+
+    @property
+    def ready(self) -> pulumi.Resource:
+        """What SeldonDeployments depend on: the operator runs, and checks them."""
+        return self._ready
+
+    def _rights(self) -> list[pulumi.Resource]:
+        """The project's own for all namespaces, and those to elect a leader in this one."""
+        name, args = self._name, self._args
+        self._account = k8s.core.v1.ServiceAccount(
+            f"{name}-account",
+            metadata=metadata(self._namespace, self._marks),
+            automount_service_account_token=False,
+            opts=self._child,
+        )
+        subject: k8s.rbac.v1.SubjectArgsDict = {
+            "kind": "ServiceAccount",
+            "name": self._account.metadata.name,
+            "namespace": self._namespace,
+        }
+        role = k8s.rbac.v1.ClusterRole(
+            f"{name}-role",
+            metadata={"labels": self._marks},
+            rules=_rules(args.role),
+            opts=self._child,
+        )
+        leases: k8s.rbac.v1.PolicyRuleArgsDict = {
+            "api_groups": ["coordination.k8s.io"],
+            "resources": ["leases"],
+            "verbs": ["get", "create", "update"],
+        }
+        events: k8s.rbac.v1.PolicyRuleArgsDict = {
+            "api_groups": [""],
+            "resources": ["events"],
+            "verbs": ["create", "patch"],
+        }
+        leader = k8s.rbac.v1.Role(
+            f"{name}-leader",
+            metadata=metadata(self._namespace, self._marks),
+            rules=[leases, events],
+            opts=self._child,
+        )
+        return [
+            k8s.rbac.v1.ClusterRoleBinding(
+                f"{name}-binding",
+                metadata={"labels": self._marks},
+                role_ref=_role("ClusterRole", role.metadata.name),
+                subjects=[subject],
+                opts=self._child,
+            ),
+            k8s.rbac.v1.RoleBinding(
+                f"{name}-leader-binding",
+                metadata=metadata(self._namespace, self._marks),
+                role_ref=_role("Role", leader.metadata.name),
+                subjects=[subject],
+                opts=self._child,
+            ),
+        ]
+
+    def _service(self) -> k8s.core.v1.Service:
+        return k8s.core.v1.Service(
+            f"{self._name}-webhook",
+            # The certificate says this name.
+            metadata={
+                **metadata(self._namespace, self._marks, f"{self._name}-webhook"),
+                "annotations": AT_ONCE,
+            },
+            spec={
+                "selector": selector(APP, self._name, "operator"),
+                "ports": [{"name": "https", "port": 443, "target_port": "https"}],
+            },
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+        )
+
+    def _certificate(self, service: k8s.core.v1.Service) -> Certificates:
+        host = pulumi.Output.concat(service.metadata.name, ".", self._namespace, ".svc")
+        return Certificates(
+            self._name,
+            CertificatesArgs(
+                namespace=self._namespace,
+                hosts=[host],
+                signer=OwnAuthority(),
+                secret=f"{self._name}-webhook",
+            ),
+            pulumi.ResourceOptions(parent=self, depends_on=list(self._args.ready)),
+        )
+
+    def _operator(
+        self, certificate: Certificates, after: Sequence[pulumi.Resource]
+    ) -> k8s.apps.v1.Deployment:
+        name, args = self._name, self._args
+        volume: k8s.core.v1.VolumeArgsDict = {
+            "name": "certificate",
+            "secret": {"secret_name": certificate.secret, "default_mode": 0o444},
+        }
+        own = selector(APP, name, "operator")
+        return k8s.apps.v1.Deployment(
+            f"{name}-operator",
+            metadata=metadata(self._namespace, self._marks),
+            spec={
+                "replicas": 1,
+                "selector": {"match_labels": own},
+                "template": {
+                    "metadata": {"labels": self._marks},
+                    "spec": pod(
+                        {"containers": [self._container()]},
+                        uid=UID,
+                        account=self._account.metadata.name,
+                        scratch=[TMP],
+                        volumes=[volume],
+                        token=True,
+                    ),
+                },
+            },
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[certificate, *after, *args.ready]),
+        )
+
+    def _container(self) -> k8s.core.v1.ContainerArgsDict:
+        args = self._args
+        values: Mapping[str, pulumi.Input[str]] = {
+            "POD_NAMESPACE": self._namespace,
+            "ISTIO_ENABLED": "true",
+            "ISTIO_GATEWAY": args.gateway,
+            "AMBASSADOR_ENABLED": "false",
+            "KEDA_ENABLED": "false",
+            "PREDICTIVE_UNIT_HTTP_SERVICE_PORT": str(HTTP),
+            "PREDICTIVE_UNIT_GRPC_SERVICE_PORT": str(GRPC),
+            "PREDICTIVE_UNIT_METRICS_PORT_NAME": "metrics",
+        }
+        return container(
+            {
+                "name": "operator",
+                "image": args.image,
+                "image_pull_policy": args.pull_policy,
+                "command": ["/manager"],
+                "args": [
+                    # While a new pod takes over from an old one.
+                    "--enable-leader-election",
+                    "--leader-election-resource-lock=leases",
+                    f"--webhook-port={WEBHOOK_PORT}",
+                    f"--metrics-addr=:{METRICS_PORT}",
+                ],
+                "env": [{"name": key, "value": value} for key, value in values.items()],
+                "ports": [
+                    {"name": "https", "container_port": WEBHOOK_PORT},
+                    {"name": "http", "container_port": METRICS_PORT},
+                ],
+                # It has no page for probes, and says a line for every connection to its webhook
+                # that asks nothing.
+                "startup_probe": http_probe("/metrics", every=1, failures=60),
+                "readiness_probe": http_probe("/metrics", every=5, failures=3),
+                "liveness_probe": http_probe("/metrics", every=20, failures=6),
+            },
+            requests={"cpu": "50m", "memory": "128Mi"},
+            memory_limit="512Mi",
+            scratch=[TMP],
+            mounts=[{"name": "certificate", "mount_path": CERTIFICATES, "read_only": True}],
+        )
+
+    def _webhook(
+        self,
+        service: k8s.core.v1.Service,
+        certificate: Certificates,
+        operator: pulumi.Resource,
+    ) -> pulumi.Resource:
+        source = pulumi.Output.concat(self._namespace, "/", certificate.secret)
+        return k8s.admissionregistration.v1.ValidatingWebhookConfiguration(
+            f"{self._name}-checks",
+            metadata={
+                "labels": self._marks,
+                "annotations": {
+                    "cert-manager.io/inject-ca-from": source,
+                    # Until then the API server does not believe the webhook.
+                    "pulumi.com/waitFor": "jsonpath={.webhooks[0].clientConfig.caBundle}",
+                },
+            },
+            webhooks=[
+                {
+                    "name": "v1.vseldondeployment.kb.io",
+                    "admission_review_versions": ["v1"],
+                    "side_effects": "None",
+                    "failure_policy": "Fail",
+                    "client_config": {
+                        "service": {
+                            "name": service.metadata.name,
+                            "namespace": self._namespace,
+                            "path": WEBHOOK_PATH,
+                        }
+                    },
+                    "rules": [
+                        {
+                            "api_groups": [GROUP],
+                            "api_versions": ["v1"],
+                            "operations": ["CREATE", "UPDATE"],
+                            "resources": ["seldondeployments"],
+                        }
+                    ],
+                }
+            ],
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[operator],
+                # cert-manager's: it writes the authority's certificate there, and renews it.
+                ignore_changes=["webhooks[0].clientConfig.caBundle"],
+            ),
+        )
+
+
+def definition(name: str, file: Path, opts: pulumi.ResourceOptions) -> pulumi.Resource:
+    """What a SeldonDeployment is, to the cluster: once, however many operators there are.
+
+    It stays when the stack goes. With it every SeldonDeployment of the cluster would go, also those
+    that are nobody's here.
+    """
+    content: dict[str, Any] = json.loads(file.read_text())
+    return k8s.apiextensions.CustomResource(
+        name,
+        # As an object without a type: the SDK would take the schema's names for its own.
+        api_version=content["apiVersion"],
+        kind=content["kind"],
+        metadata={
+            "name": content["metadata"]["name"],
+            "labels": labels(APP, name, "definition"),
+            "annotations": {"pulumi.com/waitFor": "condition=Established"},
+        },
+        spec=charts.without_descriptions(content["spec"]),
+        opts=pulumi.ResourceOptions.merge(
+            opts, pulumi.ResourceOptions(retain_on_delete=True, delete_before_replace=True)
+        ),
+    )
+
+
+def _rules(role: Path) -> list[k8s.rbac.v1.PolicyRuleArgsDict]:
+    found: dict[str, Any] = yaml.safe_load(role.read_text())
+    return [
+        {"api_groups": rule["apiGroups"], "resources": rule["resources"], "verbs": rule["verbs"]}
+        for rule in found["rules"]
+    ]
+
+
+def _role(kind: str, name: pulumi.Input[str]) -> k8s.rbac.v1.RoleRefArgsDict:
+    return {"api_group": "rbac.authorization.k8s.io", "kind": kind, "name": name}

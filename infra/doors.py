@@ -1,0 +1,62 @@
+"""The sections of a stack's settings about the way in from outside."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, StrictInt, StringConstraints
+
+from infra.sections import HOST, HostName, Section, setting
+
+NodePort = Annotated[StrictInt, Field(ge=30000, le=32767)]
+NODE_PORTS = "a whole number from 30000 to 32767"
+LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
+Domain = HostName
+
+
+class Certificates(StrEnum):
+    """Who signs what the front door shows."""
+
+    ACME = "acme"
+    OWN = "own"
+    GIVEN = "given"
+
+
+class NodePorts(Section):
+    """Ports on every node, where there is no load balancer."""
+
+    http: NodePort = setting(..., "For plain HTTP, which only leads to HTTPS.", NODE_PORTS)
+    https: NodePort = setting(..., "For HTTPS.", NODE_PORTS)
+
+
+class FrontDoor(Section):
+    """The gateway in front of everything."""
+
+    certificates: Certificates = setting(
+        Certificates.ACME,
+        "Who signs its certificate: an ACME server, an authority made in the cluster, or nobody "
+        "here, because a Secret with it is there already.",
+        "one of acme, own, given",
+    )
+    email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")] | None = (
+        setting(
+            None,
+            "Whom the ACME server writes to before a certificate ends.",
+            "an e-mail address; for acme only",
+        )
+    )
+    server: Annotated[str, StringConstraints(pattern=rf"^https://{HOST}(:[0-9]{{1,5}})?/\S*$")] = (
+        setting(LETS_ENCRYPT, "The ACME server.", "an https URL")
+    )
+    secret: HostName | None = setting(
+        None,
+        "Secret of type kubernetes.io/tls in the namespace front-door.",
+        "the name of a Secret; for given only",
+    )
+    node_ports: NodePorts | None = setting(
+        None,
+        "Ports on every node; without them the cluster is asked for a load balancer.",
+        "a map with: http, https",
+    )
+    replicas: StrictInt = setting(
+        2, "How many gateways share the work.", "a whole number from 1 to 16", ge=1, le=16
+    )

@@ -1,0 +1,65 @@
+"""Pools of the settings as what nodes say of themselves, and as machines of a cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
+
+from components.cluster.nodes import NodePool
+from components.shapes import Join, Machines
+from infra import catalog
+from infra.catalog import Absent, CloudName, Machine
+from infra.sections import Pool, Tier
+
+if TYPE_CHECKING:
+    from infra.settings import Settings
+
+
+def node_pools(settings: Settings) -> Mapping[str, NodePool]:
+    """All pools, by name, whoever owns the machines."""
+    return {name: node_pool(name, pool) for name, pool in settings.cluster.pools.items()}
+
+
+def node_pool(name: str, pool: Pool) -> NodePool:
+    """What a node of the pool says of itself."""
+    return NodePool(
+        name=name,
+        tier="burst" if pool.tier is Tier.BURST else "onprem",
+        accelerator=pool.accelerator.value,
+        gpus=pool.gpus_per_node,
+    )
+
+
+def burst_pools(settings: Settings) -> Mapping[str, Pool]:
+    """Those whose machines the chosen cloud makes: none without a cloud."""
+    if settings.cloud.value not in catalog.CLOUDS:
+        return {}
+    pools = settings.cluster.pools
+    return {name: pool for name, pool in pools.items() if pool.tier is Tier.BURST}
+
+
+def machine_of(pool: Pool, cloud: str) -> Machine | Absent:
+    """What the cloud sells for the pool."""
+    return catalog.machine(pool.accelerator.value, pool.gpus_per_node, cast("CloudName", cloud))
+
+
+def machines(settings: Settings, image: str | None) -> Mapping[str, Machines]:
+    """What the chosen cloud makes for each burst pool, of this image."""
+    return {
+        name: _machines(settings, node_pool(name, pool), pool, image)
+        for name, pool in burst_pools(settings).items()
+    }
+
+
+def _machines(settings: Settings, nodes: NodePool, pool: Pool, image: str | None) -> Machines:
+    join, machine = settings.cluster.join, machine_of(pool, settings.cloud.value)
+    if image is None or join is None or pool.max_nodes is None or isinstance(machine, Absent):
+        raise ValueError(f"the burst pool {nodes.name} passed without what the rules ask for")
+    return Machines(
+        pool=nodes,
+        machine=machine.name,
+        image=image,
+        maximum=pool.max_nodes,
+        spot=bool(pool.spot),
+        join=Join(server=join.server, version=join.version),
+    )

@@ -1,0 +1,138 @@
+"""The models of a stack: the operator, who may call what, and a deployment for each."""
+
+from collections.abc import Mapping
+
+import pulumi
+
+from components import Mlflow, network
+from components.door import CHOSEN, GATEWAY, ModelAccess, ModelAccessArgs
+from components.model import ModelDeployment, ModelDeploymentArgs, Scaling, Version, path
+from components.model_pod import Images
+from components.seldon import Seldon, SeldonArgs, definition
+from infra import charts, registry
+from infra.clouds import Foundation
+from infra.front_door import Door, operator
+from infra.images import tagged
+from infra.models import Model, Strategy
+from infra.settings import Settings
+from infra.teams import Team
+
+SELDON = "seldon"
+ALL = 100
+"""Percent."""
+
+
+def build(  # noqa: PLR0913, PLR0917 - what models are served with
+    settings: Settings,
+    door: Door,
+    foundation: Foundation,
+    mlflow: Mlflow,
+    teams: Mapping[str, Team],
+    opts: pulumi.ResourceOptions,
+) -> dict[str, str]:
+    """Every model of the stack: its address, by its name."""
+    ready = [_access(settings, door, opts), _operator(settings, door, opts).ready]
+    run = images(settings, foundation)
+    served, aliases = dict[str, str](), registry.numbered(settings)
+    for name, model in settings.models.items():
+        team = teams[model.tenant]
+        made = ModelDeployment(
+            f"model-{name}",
+            ModelDeploymentArgs(
+                model=name,
+                namespace=team.tenant.namespace,
+                tenant=model.tenant,
+                versions=versions(model, aliases),
+                host=door.models,
+                images=run,
+                tracking_uri=mlflow.tracking_uri,
+                storage=team.storage,
+                ready=ready,
+                replicas=model.replicas,
+                scaling=scaling(model),
+                cpu=model.resources.cpu,
+                memory=model.resources.memory,
+                start_seconds=model.start_seconds,
+            ),
+            opts,
+        )
+        served[name] = f"{door.urls['models']}{made.path}"
+    return served
+
+
+def images(settings: Settings, foundation: Foundation) -> Images:
+    """What pods of models run."""
+    return Images(
+        server=_image(settings, foundation, "model-server"),
+        fetcher=_image(settings, foundation, "storage-initializer"),
+        pull_policy=settings.images.pull_policy,
+    )
+
+
+def versions(model: Model, aliases: Mapping[tuple[str, str], str]) -> list[Version]:
+    """As a deployment takes them: aliases resolved, every share said, and the shadow known."""
+    shadowed = model.strategy is Strategy.SHADOW
+    return [
+        Version(
+            uri=aliases.get((model.tenant, version.uri), version.uri),
+            traffic=ALL if version.traffic is None else version.traffic,
+            shadow=shadowed and at > 0,
+        )
+        for at, version in enumerate(model.versions)
+    ]
+
+
+def scaling(model: Model) -> Scaling | None:
+    """As a deployment takes it."""
+    said = model.autoscaling
+    if said is None:
+        return None
+    return Scaling(
+        most=said.max_replicas, cpu_percent=said.cpu_percent, calm_seconds=said.calm_seconds
+    )
+
+
+def _operator(settings: Settings, door: Door, opts: pulumi.ResourceOptions) -> Seldon:
+    nodes = settings.cluster.network.nodes
+    defined = definition(f"{SELDON}-definition", charts.manifest("seldon-crd"), opts)
+    return Seldon(
+        SELDON,
+        SeldonArgs(
+            role=charts.manifest("seldon-role"),
+            image=operator(settings, "seldon-operator"),
+            pull_policy=settings.images.pull_policy,
+            gateway=GATEWAY,
+            api_server=network.to_api_server(nodes),
+            ready=[defined, *door.ready],
+            nodes=nodes,
+            protect=settings.protects(SELDON),
+        ),
+        opts,
+    )
+
+
+def _access(settings: Settings, door: Door, opts: pulumi.ResourceOptions) -> ModelAccess:
+    cluster = settings.cluster
+    return ModelAccess(
+        "model-access",
+        ModelAccessArgs(
+            namespace=door.gateway.namespace,
+            chosen=CHOSEN,
+            host=door.models,
+            others=door.others,
+            issuer=cluster.issuer or "",
+            jwks=cluster.jwks,
+            tenants=list(settings.tenants),
+            anonymous=[
+                path(model.tenant, name)
+                for name, model in settings.models.items()
+                if model.anonymous
+            ],
+            ready=door.ready,
+        ),
+        opts,
+    )
+
+
+def _image(settings: Settings, foundation: Foundation, name: str) -> pulumi.Output[str]:
+    return pulumi.Output.concat(foundation.registry, "/", tagged(settings.images, name))
