@@ -5,7 +5,7 @@ RIG := bin/rig
 VENV := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv setup up down preview destroy test test-unit test-cluster lint rehearse bench format schema
+.PHONY: help .venv setup up promote down preview destroy test test-thorough test-unit lint rehearse doctor simulate bench format schema
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,7 +14,7 @@ help: ## List the targets
 .venv:
 	@$(PYTHON) rig/bootstrap.py
 
-setup: .venv ## Find or build every program and image (first time: about 20 minutes)
+setup: .venv ## Find or build every program and image (first time: up to an hour)
 	@$(RIG) setup
 
 up: setup ## Start the cluster and apply the stack; prints what runs where
@@ -23,17 +23,23 @@ up: setup ## Start the cluster and apply the stack; prints what runs where
 preview: .venv ## Show what `make up` would change in the stack
 	@$(RIG) preview --stack $(STACK) $(ARGS)
 
+promote: .venv ## Let MODEL's new version take over if it does well, else take it back; ARGS=--help
+	@$(RIG) promote --stack $(STACK) $(ARGS) $(MODEL)
+
 down: .venv ## Stop the cluster and all in it; its data stays for the next `make up`
 	@$(RIG) stop
 
 destroy: .venv ## Delete what the stack made, data included (asks first)
 	@$(RIG) destroy --stack $(STACK)
 
-test: setup lint test-unit ## Everything CI runs: lint, unit tests, rehearsals, and real pods on a cluster of their own
-	@$(VENV)/python -m pytest --ignore=tests/unit --ignore=tests/plugins
+test: setup lint ## Everything CI runs: lint, unit tests, rehearsals, and real pods on a cluster of their own
+	@$(VENV)/python -m pytest --numprocesses=auto --dist=loadscope --durations=25 -m "not thorough"
+
+test-thorough: setup ## On the second cloud, too, what `make test` plays on the first alone
+	@$(VENV)/python -m pytest -m thorough
 
 test-unit: .venv ## The tests that need no engine and no cluster, on all cores
-	@$(VENV)/python -m pytest --numprocesses=auto --dist=loadfile tests/unit tests/plugins
+	@$(VENV)/python -m pytest --numprocesses=auto tests/unit tests/plugins
 
 lint: .venv ## ruff and pyright
 	@$(VENV)/ruff check .
@@ -49,6 +55,12 @@ schema: .venv ## Write the editors' schema of the configuration anew
 
 rehearse: .venv ## Play STACK=prod's whole life offline; BASE=ref: the change since; REPORTS=folder
 	@$(RIG) rehearse --stack $(if $(filter-out file,$(origin STACK)),$(STACK),prod) $(if $(BASE),--base $(BASE)) $(if $(REPORTS),--reports $(REPORTS))
+
+doctor: .venv ## Ask STACK=prod's cluster and cloud what would go wrong; changes nothing
+	@$(RIG) doctor --stack $(if $(filter-out file,$(origin STACK)),$(STACK),prod)
+
+simulate: .venv ## Replay TRACE=philly on a fleet that is not there; ARGS=--help
+	@$(RIG) simulate $(if $(TRACE),--trace $(TRACE)) $(ARGS)
 
 bench: setup ## Measure what docs/measurements.md quotes (about 15 minutes)
 	@$(VENV)/python -m benchmarks

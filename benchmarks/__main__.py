@@ -9,8 +9,9 @@ import typer
 from benchmarks.bench_rig import BenchRig, bench_rig
 from benchmarks.local import cold_setup, unit_tests
 from benchmarks.mlflow_rate import mlflow_rate
-from benchmarks.planning import preview, program, rehearsal
+from benchmarks.planning import models, preview, program, rehearsal
 from benchmarks.report import Conditions, Report, table, write
+from benchmarks.serving import many, serving
 from benchmarks.spawn import spawn
 from benchmarks.whole_rig import memory, no_change, warm_up
 from rig.errors import RigError
@@ -24,11 +25,14 @@ BENCHMARKS: dict[str, Callable[[BenchRig], Report]] = {
     "program": program,
     "preview": preview,
     "rehearsal": rehearsal,
+    "models": models,
     "warm-up": warm_up,
     "memory": memory,
     "no-change": no_change,
     "spawn": spawn,
     "mlflow-rate": mlflow_rate,
+    "serving": serving,
+    "many-models": many,
 }
 ON_DEMAND = ("cold-setup",)
 """Takes a quarter of an hour and fetches gigabytes: only when named."""

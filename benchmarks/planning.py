@@ -22,7 +22,10 @@ CROWD_SECONDS = 60
 STEPS = (25, 50, CROWD)
 RUNS = 3
 REHEARSAL_SECONDS = 90
+MODELS = 300
 _PROGRAM = """
+import gc
+gc.disable()  # As __main__.py does.
 import sys
 import builders, pulumi
 from recording import recorded
@@ -53,6 +56,29 @@ def preview(_: BenchRig) -> Report:
             rows += _previews(Path(folder), name)
     notes = (
         "Stand-in clouds, a real API server, nothing in the state: every resource is to be made.",
+    )
+    return Report(rows=rows, notes=notes)
+
+
+def models(_: BenchRig) -> Report:
+    """A first preview with hundreds of models."""
+    config = scenes.config_of(paths.ROOT / "Pulumi.dev.yaml")
+    served = {
+        f"model-{n}": {"tenant": "vision", "versions": [{"uri": f"models:/iris/{n}"}]}
+        for n in range(MODELS)
+    }
+    with tempfile.TemporaryDirectory(prefix="spillway-bench-") as folder:
+        stage = Stage(Path(folder), "dev", paths.ROOT, scenes.context_of(config))
+        with stage.open():
+            few = _preview(stage, config | {"spillway:models": {"iris": served["model-1"]}})
+            many = _preview(stage, config | {"spillway:models": served})
+    rows = [
+        seconds("preview of `dev` with a model", [few]),
+        seconds(f"the same with {MODELS} models", [many]),
+    ]
+    notes = (
+        "Each model is two resources of the plan: the component and its SeldonDeployment. The "
+        "operator makes 5 objects of it, and a pod for each server.",
     )
     return Report(rows=rows, notes=notes)
 

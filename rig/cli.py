@@ -16,6 +16,7 @@ from rig.errors import RigError
 from rig.node import machine
 from rig.paths import ROOT
 from rig.platform import Platform
+from rig.promotion import Rule
 from rig.steps import console, step
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -117,6 +118,25 @@ def preview(
 
 
 @app.command()
+def promote(  # noqa: PLR0913, PLR0917 - options of a command
+    model: Annotated[str, typer.Argument(help="One of the stack's models, with two versions.")],
+    name: Name = "dev",
+    seconds: Annotated[int, typer.Option(help="How long both are watched.", min=1)] = 60,
+    requests: Annotated[int, typer.Option(help="That the new one must have got.", min=1)] = 100,
+    errors: Annotated[
+        float, typer.Option(help="Percent that may fail beyond those of the old one.", min=0)
+    ] = 1.0,
+    slower: Annotated[
+        float, typer.Option(help="Times the old one's p95 that the new one may take.", min=0)
+    ] = 1.2,
+) -> None:
+    """Give all requests to a model's new version if it does well, else to the old one (exit 1)."""
+    rule = Rule(requests=requests, errors=errors, slower=slower)
+    if not Platform(name).promote(model, rule, seconds):
+        raise typer.Exit(1)
+
+
+@app.command()
 def destroy(name: Name = "dev", yes: Annotated[bool, typer.Option("--yes")] = False) -> None:
     """Delete what the stack made, data included; the cluster stays."""
     if not yes:
@@ -137,8 +157,58 @@ def rehearse(
     """Play a stack's whole life with the real engine: no cloud, no credentials, no network."""
     from rig import rehearsal  # noqa: PLC0415 - the gate and the SDK take a second to import
 
-    rehearsal.enter(sys.argv[1:])
-    rehearsal.Rehearsal(name, base=base, reports=reports).play()
+    played = rehearsal.Rehearsal(name, base=base, reports=reports)
+    rehearsal.enter(sys.argv[1:], played)
+    played.play()
+
+
+@app.command()
+def doctor(name: Name = "prod") -> None:
+    """What would go wrong with a stack: asks its cluster and cloud, changes nothing."""
+    from rig.doctor.examine import examine  # noqa: PLC0415 - the settings take a second to import
+
+    if not examine(name):
+        raise typer.Exit(1)
+
+
+@app.command()
+def simulate(  # noqa: PLR0913, PLR0917 - options of a command
+    trace: Annotated[
+        str, typer.Option(help="philly, helios, or a CSV file: docs/simulation.md.")
+    ] = "philly",
+    stack_name: Annotated[
+        str | None,
+        typer.Option("--stack", help="Whose pools and tenants; else rig/simulation/fleet.yaml."),
+    ] = None,
+    hours: Annotated[float, typer.Option(help="How much of the trace.", min=0.1)] = 24,
+    factor: Annotated[
+        float, typer.Option(help="Seconds of the trace in one of the replay.", min=1)
+    ] = 60,
+    only: Annotated[
+        str | None, typer.Option(help="queue, no-queue or cloud; else all three, side by side.")
+    ] = None,
+    reports: Annotated[Path, typer.Option(help="Folder for report.md and its plots.")] = Path(
+        "simulation"
+    ),
+) -> None:
+    """Replay a trace of GPU work on a stack's fleet: real queue, real autoscaler, no machines."""
+    from rig.simulation import simulate as played  # noqa: PLC0415 - plots take a second to import
+
+    title, found = played.find(trace)
+    file = None if stack_name is None else ROOT / f"Pulumi.{stack_name}.yaml"
+    if file is not None and not file.exists():
+        raise RigError(f"STACK={stack_name}: no {file.name}")
+    modes = tuple(played.Mode) if only is None else (played.Mode(only),)
+    simulation = played.Simulation(
+        trace=found.first(hours),
+        title=title,
+        factor=factor,
+        config=played.config_of(file),
+        modes=modes,
+    )
+    first, *_ = simulation.run(reports)
+    if first.promises and not played.kept(first):
+        raise typer.Exit(1)
 
 
 @app.command()

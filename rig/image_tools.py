@@ -115,11 +115,27 @@ def choose_builder() -> Builder:
 
 def succeeds(command: Sequence[str], seconds: float) -> bool:
     """Whether a silent question to a tool is answered with yes, in time."""
-    quiet = subprocess.DEVNULL
+    done = _asked(command, seconds)
+    return done is not None and done.returncode == 0
+
+
+def answer(command: Sequence[str], seconds: float) -> str:
+    """What a tool answers to a question; nothing when it fails or takes too long."""
+    done = _asked(command, seconds)
+    return done.stdout if done is not None and done.returncode == 0 else ""
+
+
+def _asked(command: Sequence[str], seconds: float) -> subprocess.CompletedProcess[str] | None:
+    quiet, heard = subprocess.DEVNULL, subprocess.PIPE
     try:
-        done = subprocess.run(
-            command, stdin=quiet, stdout=quiet, stderr=quiet, timeout=seconds, check=False
+        return subprocess.run(
+            command,
+            stdin=quiet,
+            stdout=heard,
+            stderr=quiet,
+            text=True,
+            timeout=seconds,
+            check=False,
         )
     except (subprocess.TimeoutExpired, OSError):
-        return False
-    return done.returncode == 0
+        return None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import fcntl
-import hashlib
 import os
 import shutil
 import sys
@@ -23,20 +22,24 @@ from typing import Any
 
 from infra.images import (
     IMAGES,
+    LOADED,
+    OPERATORS,
+    RIG,
     TEAM,
     TEAM_BASES,
     base_of,
+    combined_tag,
     content_tag,
+    operator_image,
     team_image,
     team_requirements,
 )
-from rig import base_image
+from rig import base_image, kept_images, toolchain
 from rig.image_tools import PROBE_SECONDS, Builder, ImageError, Log, choose_builder, succeeds
-from rig.paths import ROOT, cache_dir, log_dir
+from rig.paths import cache_dir, log_dir
 
-ADDONS = ROOT / "rig" / "addons"
-ADDONS_MODULE = ROOT / "rig" / "go" / "addons"
-REGISTRY = "localhost/spillway"
+ADDONS = RIG / "addons"
+ADDONS_MODULE = RIG / "go" / "addons"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +52,10 @@ class Image:
     """Binary name -> Go package, built unless the caller has the binary."""
     module: Path | None = None
     """Where the packages' ``go.mod`` is, when it is not the folder."""
+    tool: str | None = None
+    """What of the toolchain makes its programs, when it takes more than Go."""
+    files: Sequence[str] = ()
+    """What of the tool's folder goes into ``bin/``."""
     base: str | None = None
     """The image of ours that it is built on; without one, Debian."""
     requirements: Sequence[str] = ()
@@ -57,18 +64,19 @@ class Image:
     @property
     def tag(self) -> str:
         """Follows the folder, what it is built on and, for an add-on, its program's module."""
+        if self.tool:
+            return operator_image(self.name).partition(":")[2]
         if self.base and self.requirements:
             return team_image(self.base, self.requirements).partition(":")[2]
         tag = content_tag(self.folder.name, self.folder.parent)
         if self.module is None:
             return tag
-        source = content_tag(self.module.name, self.module.parent)
-        return hashlib.sha256(f"{tag}{source}".encode()).hexdigest()[:16]
+        return combined_tag(tag, content_tag(self.module.name, self.module.parent))
 
     @property
     def reference(self) -> str:
         """What a node and a manifest call it."""
-        return f"{REGISTRY}/{self.name}:{self.tag}"
+        return f"{LOADED}/{self.name}:{self.tag}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,13 +114,31 @@ _RIG = {
 }
 
 
-_NOTEBOOKS = ("hub", "notebook", "notebook-spark", "proxy")
+def _operator(name: str, tool: str, *files: str) -> Image:
+    return Image(name=name, folder=RIG / "operators" / name, tool=tool, files=files or (name,))
+
+
+_OPERATORS = {
+    image.name: image
+    for image in (
+        _operator("istio-pilot", "pilot-discovery", "pilot-discovery"),
+        _operator("istio-proxy", "pilot-agent", "pilot-agent", "envoy_bootstrap.json"),
+        _operator("seldon-operator", "seldon-operator"),
+        _operator("cert-manager-controller", "cert-manager"),
+        _operator("cert-manager-webhook", "cert-manager"),
+        _operator("cert-manager-cainjector", "cert-manager"),
+        _operator("kueue", "kueue"),
+        _operator("cluster-autoscaler", "cluster-autoscaler"),
+    )
+}
+_NOTEBOOKS = ("hub", "proxy", "notebook", "notebook-spark")
+_SERVING = ("model-server", "storage-initializer")
 
 
 def platform_images() -> list[str]:
     """What every stack runs: the folders of ``images/`` that have a Dockerfile and no condition."""
     folders = {dockerfile.parent.name for dockerfile in IMAGES.glob("*/Dockerfile")}
-    return sorted(folders - {*_NOTEBOOKS, TEAM})
+    return sorted(folders - {*_NOTEBOOKS, *_SERVING, TEAM})
 
 
 def notebook_images() -> list[str]:
@@ -120,22 +146,38 @@ def notebook_images() -> list[str]:
     return list(_NOTEBOOKS)
 
 
+def serving_images() -> list[str]:
+    """What stacks that serve models, or score tables with them, run besides."""
+    return list(_SERVING)
+
+
 def rig_images() -> list[str]:
     """What the one-node cluster itself runs."""
     return list(_RIG)
 
 
+def operator_images() -> list[str]:
+    """Operators of other projects, for stacks that cannot pull the official images."""
+    return [name for name in OPERATORS if name not in toolchain.QUEUE]
+
+
+def queue_images() -> list[str]:
+    """The same for clusters with pools of GPUs: what admits work, and what makes nodes for it."""
+    return list(toolchain.QUEUE)
+
+
 def independent() -> list[str]:
     """Images with no program of ours in them."""
-    names = (*platform_images(), *notebook_images(), *rig_images())
+    names = (*platform_images(), *notebook_images(), *serving_images(), *rig_images())
     return [name for name in names if not find(name).packages]
 
 
 def find(name: str) -> Image:
     """The image of that name, or an error that lists the names."""
-    if name in _RIG:
-        return _RIG[name]
-    names = [*platform_images(), *notebook_images(), *rig_images()]
+    if image := _RIG.get(name) or _OPERATORS.get(name):
+        return image
+    names = [*platform_images(), *notebook_images(), *serving_images(), *rig_images()]
+    names += [*operator_images(), *queue_images()]
     if name not in names:
         raise ImageError(f"no image named {name!r}; there are {', '.join(names)}")
     return _PROGRAMS.get(name) or Image(name=name, folder=IMAGES / name, base=base_of(name))
@@ -153,12 +195,35 @@ def team(base: str, requirements: Sequence[str]) -> Image:
 
 def wanted(settings: Mapping[str, Any]) -> list[str | Image]:
     """All images that a stack with these settings, as written in its file, runs."""
+    more = _operators(settings) + _models(settings)
     if not settings.get("spillway:login"):
-        return [*platform_images()]
+        return [*platform_images(), *more]
     teams: Mapping[str, Any] = settings.get("spillway:tenants") or {}
-    lists = [t.get("requirements") for t in teams.values() if isinstance(t, dict)]
-    own = [team(base, lines) for lines in lists if lines for base in TEAM_BASES]
-    return [*platform_images(), *notebook_images(), *own]
+    own = [image for one in teams.values() if isinstance(one, dict) for image in _own(one)]
+    return [*platform_images(), *more, *notebook_images(), *own]
+
+
+def _operators(settings: Mapping[str, Any]) -> list[str]:
+    """Before all others: whose pods wait for them."""
+    images: Mapping[str, Any] = settings.get("spillway:images") or {}
+    cluster: Mapping[str, Any] = settings.get("spillway:cluster") or {}
+    if images.get("operators") != "built":
+        return []
+    door = operator_images() if settings.get("spillway:domain") else []
+    return [*door, *(queue_images() if cluster.get("pools") else [])]
+
+
+def _models(settings: Mapping[str, Any]) -> list[str]:
+    """What runs models, where there are any; only servers of them need the front door."""
+    served = settings.get("spillway:domain") and settings.get("spillway:models")
+    return serving_images() if served or settings.get("spillway:batch") else []
+
+
+def _own(tenant: Mapping[str, Any]) -> list[Image]:
+    """A team's images with its packages; without the profile, the one with Spark is not run."""
+    lines, profiles = tenant.get("requirements"), tenant.get("profiles")
+    bases = [b for b in TEAM_BASES if not profiles or "spark" in profiles or b == TEAM_BASES[0]]
+    return [team(base, lines) for base in bases] if lines else []
 
 
 def archive_of(image: str | Image) -> Archive:
@@ -171,6 +236,7 @@ def ensure(image: str | Image, log: Path, binaries: Mapping[str, Path] | None = 
     """Builds the image unless its archive is there; ``binaries`` spares building its programs."""
     image = find(image) if isinstance(image, str) else image
     archive = archive_of(image)
+    kept_images.used([archive.path])
     if archive.path.is_file():
         return archive
     with _one_build_at_a_time():
@@ -197,9 +263,16 @@ def _build(image: Image, archive: Archive, log: Log, binaries: Mapping[str, Path
         partial.replace(archive.path)
     finally:
         partial.unlink(missing_ok=True)
+    kept_images.drop_old(_store(), image.name)
+    kept_images.forget_others(builder, archive.reference)
 
 
 def _add_programs(image: Image, target: Path, given: Mapping[str, Path], log: Log) -> None:
+    if image.tool:
+        target.mkdir(exist_ok=True)
+        folder = next(iter(toolchain.ensure_all([image.tool]).values())).parent
+        for name in image.files:
+            shutil.copy2(folder / name, target / name)
     for name, package in image.packages.items():
         target.mkdir(exist_ok=True)
         if name in given:
@@ -224,6 +297,7 @@ def _build_context(builder: Builder, context: Path, reference: str, base: str, l
 def _image_of(name: str, builder: Builder, log: Log) -> str:
     """An image of ours as the builder knows it: built or loaded, if it has to be."""
     archive = archive_of(name)
+    kept_images.used([archive.path])
     if not archive.path.is_file():
         _build(find(name), archive, log, {})
     if not succeeds(builder.command("inspect", "--type", "image", archive.reference), 60):
@@ -236,7 +310,7 @@ def _base(builder: Builder, log: Log) -> str:
     """The base to build on: the one the user names, the public one, or one made here."""
     if named := base_image.wanted():
         return named
-    reference = f"{REGISTRY}/base:{base_image.bootstrap_tag()}"
+    reference = f"{LOADED}/base:{base_image.bootstrap_tag()}"
     if succeeds(builder.command("inspect", "--type", "image", reference), 60):
         return reference
     if succeeds(builder.command("manifest", "inspect", base_image.PUBLIC), PROBE_SECONDS):

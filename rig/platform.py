@@ -1,7 +1,8 @@
 """A stack on its cluster: what ``make up``, ``preview``, ``down`` and ``destroy`` do."""
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import yaml
 from rich.markdown import Markdown
 
-from rig import cluster, images, paths, plugin_home, stack, toolchain
+from rig import cluster, gateway, images, paths, plugin_home, promotion, reasons, stack, toolchain
 from rig.errors import RigError
+from rig.node import addons, loopback
 from rig.steps import console, step
 
 _IDENTITY = """\
@@ -18,6 +20,7 @@ export MLFLOW_TRACKING_TOKEN=$(KUBECONFIG={kubeconfig} {kubectl} create token no
 export MLFLOW_WORKSPACE={tenant}
 """
 """Where tenants are kept apart: one of their accounts, believed for an hour."""
+KEPT = "seldondeployments.machinelearning.seldon.io"
 _SNIPPET = """\
 export MLFLOW_TRACKING_URI={url}
 .venv/bin/python - <<'END'
@@ -66,15 +69,47 @@ class Platform:
     def up(self) -> None:
         """Cluster, images, then the engine's ``up``; at the end what runs where."""
         programs = self._setup()
-        if not self.own_cluster:
-            node = cluster.Rig()
-            check_nodes(self.settings, node.layout.address, self.config.name)
-            node.start()
-            node.load(cluster.build_images(images.wanted(self.settings), programs).values())
-        pulumi = self._stack(programs)
-        console.print(f"→ pulumi up --stack {self.name}")
-        stack.up(pulumi)
+        with nullcontext() if self.own_cluster else self._node(programs):
+            pulumi = self._stack(programs)
+            console.print(f"→ pulumi up --stack {self.name}")
+            try:
+                stack.up(pulumi)
+            except stack.StackError:
+                self._say_why(programs["kubectl"])
+                raise
         self._summary(stack.outputs(pulumi), programs["kubectl"])
+
+    def _say_why(self, kubectl: Path) -> None:
+        """What the engine cannot know, where models are served."""
+        if not self.settings.get("spillway:models") or "spillway:kubeconfig" in self.settings:
+            return
+        for line in reasons.of_models(self._kubectl(kubectl)):
+            console.print(f"  {line}", soft_wrap=True, markup=False)
+
+    def _kubectl(self, program: Path) -> addons.Cluster:
+        """The stack's cluster."""
+        if not self.own_cluster:
+            return addons.Cluster(program, cluster.Rig().layout.kubeconfig)
+        if "spillway:kubeconfig" in self.settings:
+            raise RigError(
+                f"STACK={self.name}: its cluster is known by a secret (spillway:kubeconfig); name "
+                "a context of your own instead (spillway:cluster.context)"
+            )
+        return addons.Cluster(program, context=self.settings["spillway:cluster"]["context"])
+
+    @contextmanager
+    def _node(self, programs: dict[str, Path]) -> Generator[None]:
+        """The rig, with the images for tracking; the others arrive while the engine works."""
+        node = cluster.Rig()
+        check_nodes(self.settings, node.layout.address, self.config.name)
+        names = images.wanted(self.settings)
+        archives = cluster.build_images(names, programs)
+        first = images.platform_images()
+        node.start(archives[name] for name in first)
+        if ports := _door_ports(self.settings):
+            loopback.publish(node.layout, ports)
+        with node.loading(archive for name, archive in archives.items() if name not in first):
+            yield
 
     def preview(self, extra: list[str]) -> None:
         """What an ``up`` would change. Needs the cluster, for the engine compares with it."""
@@ -96,10 +131,47 @@ class Platform:
         )
         return verdict.exit_code
 
+    def promote(self, model: str, rule: promotion.Rule, seconds: int) -> bool:
+        """Watch a model's two versions, then give all requests to the one that did well.
+
+        Whether that is the new one. With too few requests to say so, nothing changes.
+        """
+        programs = self._with_cluster()
+        kubectl = self._kubectl(programs["kubectl"])
+        chosen = promotion.choice(self.settings, model, self.config.name)
+        with step(f"watching {model} for {seconds} s"):
+            old, new = promotion.watch(chosen, lambda: gateway.read(kubectl), seconds)
+        console.print(promotion.table(chosen, (old, new)))
+        if new.requests < rule.requests:
+            raise RigError(
+                f"MODEL={model}: the new version got {new.requests} requests, and {rule.requests} "
+                "are needed to judge it; nothing was changed. Watch longer (--seconds), or give it "
+                f"more traffic in {self.config.name}"
+            )
+        reasons = rule.broken_by(old, new)
+        for reason in reasons:
+            console.print(f"✗ {reason}", markup=False)
+        shares = (promotion.ALL, 0) if reasons else (0, promotion.ALL)
+        console.print(f"→ {model}: {shares[0]} % old, {shares[1]} % new, in {self.config.name}")
+        pulumi = self._stack(programs)
+        stack.configure(
+            pulumi,
+            {f'models["{model}"].versions[{at}].traffic': share for at, share in enumerate(shares)},
+        )
+        self.up()
+        return not reasons
+
     def destroy(self) -> None:
         """Delete all that the stack made, data included."""
         programs = self._with_cluster()
         stack.destroy(self._stack(programs))
+        if self.settings.get("spillway:models"):
+            console.print(
+                f"kept: the definition {KEPT}, with which every SeldonDeployment of the cluster "
+                f"would go (kubectl delete crd {KEPT})",
+                soft_wrap=True,
+                markup=False,
+            )
 
     def environment(self) -> dict[str, str]:
         """Variables with which ``pulumi`` and ``kubectl`` work by hand."""
@@ -171,6 +243,8 @@ def summary(outputs: Mapping[str, Any], address: str, kubeconfig: Path) -> list[
     """What runs where, on the node at ``address``; a stack may have no hub."""
     namespace = outputs["namespace"]
     lines = list[str]()
+    if door := outputs.get("frontDoor"):
+        lines += [f"Front door {url}" for url in door.values()]
     if port := outputs.get("hubNodePort"):
         shared = ", password: bin/rig password" if outputs.get("hubPassword") else ""
         lines.append(f"Hub        http://{address}:{port}  (members of spillway:tenants{shared})")
@@ -190,6 +264,13 @@ def snippet(url: str, tenant: str | None, kubectl: Path, kubeconfig: Path) -> li
     words = {"url": url, "tenant": tenant, "kubectl": kubectl, "kubeconfig": kubeconfig}
     text = (_IDENTITY if tenant else "") + _SNIPPET
     return text.format(**words).splitlines()
+
+
+def _door_ports(settings: Mapping[str, Any]) -> list[int]:
+    """Node ports of the front door, as written; what is wrong with them the program says."""
+    door = settings.get("spillway:frontDoor") if settings.get("spillway:domain") else None
+    ports = door.get("nodePorts") if isinstance(door, dict) else None
+    return [p for p in ports.values() if isinstance(p, int)] if isinstance(ports, dict) else []
 
 
 def check_nodes(settings: Mapping[str, Any], address: str, file: str) -> None:

@@ -13,7 +13,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -30,10 +30,12 @@ _REGIONAL: Final = "projects/{project}/regions/{region}"
 _POOL: Final = "projects/{project}/locations/global/workloadIdentityPools/{workloadIdentityPoolId}"
 
 IDS: Final[Mapping[str, str]] = {
+    "aws:autoscaling/group:Group": "{name}",
     "aws:ec2/vpnGatewayRoutePropagation:VpnGatewayRoutePropagation": (
         "{vpnGatewayId}_{routeTableId}"
     ),
     "aws:ecr/repository:Repository": "{name}",
+    "aws:iam/instanceProfile:InstanceProfile": "{name}",
     "aws:iam/openIdConnectProvider:OpenIdConnectProvider": (
         "arn:{partition}:iam::{account}:oidc-provider/{issuer}"
     ),
@@ -55,9 +57,17 @@ IDS: Final[Mapping[str, str]] = {
     "gcp:artifactregistry/repository:Repository": (
         "projects/{project}/locations/{location}/repositories/{repositoryId}"
     ),
+    "gcp:artifactregistry/repositoryIamMember:RepositoryIamMember": (
+        "projects/{project}/locations/{location}/repositories/{repository}/{role}/{member}"
+    ),
     "gcp:compute/externalVpnGateway:ExternalVpnGateway": f"{_COMPUTE}/externalVpnGateways/{{name}}",
+    "gcp:compute/firewall:Firewall": f"{_COMPUTE}/firewalls/{{name}}",
     "gcp:compute/globalAddress:GlobalAddress": f"{_COMPUTE}/addresses/{{name}}",
     "gcp:compute/haVpnGateway:HaVpnGateway": f"{_REGIONAL}/vpnGateways/{{name}}",
+    "gcp:compute/instanceGroupManager:InstanceGroupManager": (
+        "projects/{project}/zones/{zone}/instanceGroupManagers/{name}"
+    ),
+    "gcp:compute/instanceTemplate:InstanceTemplate": f"{_COMPUTE}/instanceTemplates/{{name}}",
     "gcp:compute/network:Network": f"{_COMPUTE}/networks/{{name}}",
     "gcp:compute/networkPeeringRoutesConfig:NetworkPeeringRoutesConfig": (
         f"{_COMPUTE}/networks/{{network}}/networkPeerings/{{peering}}"
@@ -75,6 +85,10 @@ IDS: Final[Mapping[str, str]] = {
     "gcp:projects/iAMCustomRole:IAMCustomRole": "projects/{project}/roles/{roleId}",
     "gcp:projects/iAMMember:IAMMember": "{project}/{role}/{member}",
     "gcp:secretmanager/secret:Secret": "projects/{project}/secrets/{secretId}",
+    "gcp:secretmanager/secretIamMember:SecretIamMember": "{secretId}/{role}/{member}",
+    "gcp:serviceaccount/account:Account": (
+        "projects/{project}/serviceAccounts/{accountId}@{project}.iam.gserviceaccount.com"
+    ),
     "gcp:servicenetworking/connection:Connection": "{quotedNetwork}:{service}",
     "gcp:sql/database:Database": "projects/{project}/instances/{instance}/databases/{name}",
     "gcp:sql/databaseInstance:DatabaseInstance": "{name}",
@@ -94,6 +108,7 @@ NAMELESS: Final = frozenset(
         "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",
         "aws:ec2/eip:Eip",
         "aws:ec2/internetGateway:InternetGateway",
+        "aws:ec2/launchTemplate:LaunchTemplate",
         "aws:ec2/natGateway:NatGateway",
         "aws:ec2/route:Route",
         "aws:ec2/routeTable:RouteTable",
@@ -105,6 +120,9 @@ NAMELESS: Final = frozenset(
         "aws:ec2/vpnConnection:VpnConnection",
         "aws:ec2/vpnGateway:VpnGateway",
         "aws:kms/key:Key",
+        "aws:secretsmanager/secret:Secret",
+        "aws:secretsmanager/secretVersion:SecretVersion",
+        "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
         "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
         # Numbered by Google: a second version of the same content, of which the last one counts.
         "gcp:secretmanager/secretVersion:SecretVersion",
@@ -114,6 +132,8 @@ NAMELESS: Final = frozenset(
 
 _STATELESS: Final = ("random:", "pulumi:")
 """Of these nothing exists but what the state says."""
+_MANAGER, _MANAGERS = "__fieldManager", "pulumi-kubernetes-"
+"""Where its provider notes under which name it applied an object, and how such names start."""
 _EVERY, _TIMES = 15, 240
 _FIELD: Final = re.compile(r"{(\w+)(\??)}")
 
@@ -148,11 +168,9 @@ def mend(engine: Engine, stack: str, config: Path, notes: Path) -> None:
         notes.unlink(missing_ok=True)
         return
     notes.write_text(json.dumps(vars(found)))
-    with tempfile.NamedTemporaryFile("w", dir=notes.parent, suffix=".json") as file:
-        json.dump(exported, file)
-        file.flush()
-        engine(["stack", "import", "--file", file.name])
+    _import(engine, notes.parent, exported)
     taken = _read(engine, config, found.guessed)
+    _sign(engine, notes.parent, taken)
     for line in report(stack, found, taken):
         sys.stderr.write(f"warning: {line}\n")
     notes.unlink()
@@ -238,6 +256,36 @@ def _read(engine: Engine, config: Path, urns: Sequence[str]) -> set[str]:
     raise RigError(f"the cloud is still making what an interrupted run asked for: {_names(urns)}")
 
 
+def _sign(engine: Engine, folder: Path, urns: Collection[str]) -> None:
+    """Lets the engine change Kubernetes objects under the name it made them with.
+
+    The name is drawn at creation and was lost with the state; the object itself tells it. Under
+    another one every field would belong to somebody else, and the next change be a conflict.
+    """
+    objects = {urn for urn in urns if _kind(urn).startswith("kubernetes:")}
+    if not objects:
+        return
+    exported = _export(engine)
+    claimed = [claim(one) for one in _resources(exported) if one["urn"] in objects]
+    if any(claimed):
+        _import(engine, folder, exported)
+
+
+def claim(resource: Resource) -> bool:
+    """Whether its state now names another field manager: the one that applied the live object."""
+    outputs = resource.get("outputs") or {}
+    entries = (outputs.get("metadata") or {}).get("managedFields") or []
+    appliers = [
+        entry["manager"]
+        for entry in entries
+        if entry.get("operation") == "Apply" and str(entry.get("manager")).startswith(_MANAGERS)
+    ]
+    if len(appliers) != 1 or outputs.get(_MANAGER) == appliers[0]:
+        return False
+    outputs[_MANAGER] = appliers[0]
+    return True
+
+
 def unfinished(resource: Resource) -> bool:
     """Whether it exists but has no address yet: others would be given an empty one."""
     outputs = resource.get("outputs") or {}
@@ -248,6 +296,13 @@ def unfinished(resource: Resource) -> bool:
             return not outputs.get("firstIpAddress")
         case _:
             return False
+
+
+def _import(engine: Engine, folder: Path, exported: dict[str, Any]) -> None:
+    with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".json") as file:
+        json.dump(exported, file)
+        file.flush()
+        engine(["stack", "import", "--file", file.name])
 
 
 def _export(engine: Engine) -> dict[str, Any]:

@@ -77,6 +77,9 @@ def environment(
     if kubeconfig is not None:
         env["KUBECONFIG"] = str(kubeconfig)
     env.setdefault("PULUMI_SKIP_UPDATE_CHECK", "true")
+    # Most of a step is waiting for somebody else: the engine's own number, four a core, leaves the
+    # database's first job waiting for a place among definitions that nobody needs yet.
+    env.setdefault("PULUMI_PARALLEL", "32")
     # A plugin that is missing is an error to be told at once, not a download to wait for.
     env.setdefault("PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION", "true")
     # The salt that belongs to the passphrase is read from the state, not from the tracked file.
@@ -165,6 +168,14 @@ def destroy(stack: Stack, extra: Sequence[str] = ()) -> None:
     """Deletes all the stack made; the empty stack and its history stay."""
     if _select(stack):
         _operate(stack, ["destroy", "--yes", "--skip-preview", *extra])
+
+
+def configure(stack: Stack, values: Mapping[str, int]) -> None:
+    """Change numbers in the stack's own file, by their paths, all or none; comments stay."""
+    select(stack)
+    said = [word for path, value in values.items() for word in ("--plaintext", f"{path}={value}")]
+    file = ("--stack", stack.name, "--config-file", str(stack.config))
+    _check(stack, ["config", "set-all", "--path", *file, *said])
 
 
 def outputs(stack: Stack, show_secrets: bool = False) -> dict[str, Any]:

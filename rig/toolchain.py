@@ -5,15 +5,16 @@ and a changed recipe builds anew. Go's own build cache makes an interrupted buil
 was; it is dropped when all is built, for it takes gigabytes.
 """
 
+import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -42,6 +43,10 @@ OLDEST_KUBECTL = (1, 30)
 DOWNLOAD_SECONDS = 120
 ENGINE = ("pulumi", "pulumi-language-python", "pulumi-resource-kubernetes", "kubectl")
 """Tools for a stack on a cluster that is there already."""
+OPERATORS = ("cert-manager", "seldon-operator", "pilot-agent", "pilot-discovery")
+"""Other projects' operators, which are official images wherever a registry can be reached."""
+QUEUE = ("kueue", "cluster-autoscaler")
+"""The same of clusters with pools of GPUs, which no rig has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +60,8 @@ class Tool:
     """Program -> Go package."""
     variables: dict[str, str] = field(default_factory=dict[str, str])
     """Set by the linker: versions that a program reports."""
+    tags: str = ""
+    """Go's build tags."""
     prepare: Callable[[Path], None] | None = None
     """Adds files to the copy of the module that is built."""
     installed: Callable[[], dict[str, Path] | None] = lambda: None
@@ -69,7 +76,8 @@ class Tool:
 
     @property
     def _key(self) -> str:
-        digest = hashlib.sha256(json.dumps([self.packages, self.variables]).encode())
+        recipe = [self.packages, self.variables, *([self.tags] if self.tags else [])]
+        digest = hashlib.sha256(json.dumps(recipe).encode())
         for file in sorted((GO / self.module).rglob("*")):
             if file.is_file():
                 digest.update(f"{file.relative_to(GO)}\0".encode() + file.read_bytes())
@@ -169,8 +177,9 @@ def engine(programs: dict[str, Path]) -> Path:
 
 
 def drop_build_cache() -> None:
-    """Remove Go's build cache: about 14 GB after all of the above."""
-    shutil.rmtree(_go_cache(), ignore_errors=True)
+    """Remove Go's build cache: about 14 GB after all of the above. Who builds still will do so."""
+    with suppress(BlockingIOError), _alone(fcntl.LOCK_NB):
+        shutil.rmtree(_go_cache(), ignore_errors=True)
 
 
 def go_environment() -> dict[str, str]:
@@ -200,7 +209,9 @@ def _build(tool: Tool) -> dict[str, Path]:
             f"{tool.name} is not installed and cannot be built: install Go 1.26 or later"
         )
     work = cache_dir() / "work" / tool.folder.name
-    with step(f"building {tool.name}", log=tool.name) as current:
+    with step(f"building {tool.name}", log=tool.name) as current, _alone():
+        if programs := _built(tool):  # by somebody else while we waited
+            return programs
         shutil.copytree(GO / tool.module, work, dirs_exist_ok=True)
         if tool.prepare:
             tool.prepare(work)
@@ -209,13 +220,23 @@ def _build(tool: Tool) -> dict[str, Path]:
         for program, package in tool.packages.items():
             _go(
                 current, work, "build", "-v", "-trimpath", "-buildvcs=false", _NO_DWARF,
-                "-ldflags", flags, "-o", f"out/{program}", package,
+                "-tags", tool.tags, "-ldflags", flags, "-o", f"out/{program}", package,
             )  # fmt: skip
         tool.folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(tool.folder, ignore_errors=True)
         (work / "out").rename(tool.folder)
         shutil.rmtree(work)
     return {name: tool.folder / name for name in tool.packages}
+
+
+@contextmanager
+def _alone(how: int = 0) -> Generator[None]:
+    """One build at a time on this machine: two would share a folder, and each has all cores."""
+    folder = cache_dir() / "tools"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | how)
+        yield
 
 
 def _fetch_modules(tool: Tool) -> None:
@@ -321,6 +342,14 @@ def _lay_exec(work: Path) -> None:
     script.chmod(0o755)
 
 
+def _lay_bootstrap(work: Path) -> None:
+    """Envoy's first configuration, which the agent fills in: beside the agent, for its image."""
+    file = work / "out" / "envoy_bootstrap.json"
+    file.parent.mkdir(exist_ok=True)
+    istio = _module_folder(work, "istio.io/istio")
+    file.write_bytes((istio / "tools" / "packaging" / "common" / file.name).read_bytes())
+
+
 _SDK = "github.com/pulumi/pulumi/sdk/v3"
 _BASE = "k8s.io/component-base/version"
 _KUBERNETES_VERSION = {
@@ -328,6 +357,15 @@ _KUBERNETES_VERSION = {
     f"{_BASE}.gitMajor": KUBERNETES.split(".", maxsplit=1)[0],
     f"{_BASE}.gitMinor": KUBERNETES.split(".")[1],
 }
+ISTIO = "1.31.0"
+"""The release that the commit in rig/go/istio is."""
+_ISTIO_VERSION = {"istio.io/istio/pkg/version.buildVersion": ISTIO}
+CERT_MANAGER = "1.21.2"
+_CERT_MANAGER_VERSION = {
+    "github.com/cert-manager/cert-manager/pkg/util.AppVersion": f"v{CERT_MANAGER}"
+}
+KUEUE = "0.19.2"
+_KUEUE_VERSION = {"sigs.k8s.io/kueue/pkg/version.GitVersion": f"v{KUEUE}"}
 _NODE_PROGRAMS = (
     "kube-apiserver",
     "kube-controller-manager",
@@ -382,6 +420,27 @@ TOOLS = (
         everyday=False,
     ),
     Tool(
+        name="kueue",
+        module="kueue",
+        packages={"kueue": "sigs.k8s.io/kueue/cmd/kueue"},
+        variables=_KUEUE_VERSION,
+        everyday=False,
+    ),
+    # Its build tags exclude each other: one provider alone, or, without any, all of them.
+    Tool(
+        name="cluster-autoscaler",
+        module="cluster-autoscaler",
+        packages={"cluster-autoscaler": "k8s.io/autoscaler/cluster-autoscaler"},
+        everyday=False,
+    ),
+    Tool(
+        name="cluster-autoscaler-kwok",
+        module="cluster-autoscaler",
+        packages={"cluster-autoscaler-kwok": "k8s.io/autoscaler/cluster-autoscaler"},
+        tags="kwok",
+        everyday=False,
+    ),
+    Tool(
         name="addons",
         module="addons",
         packages={
@@ -391,5 +450,39 @@ TOOLS = (
             "local-path-provisioner": "github.com/rancher/local-path-provisioner",
             "metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server",
         },
+    ),
+    Tool(
+        name="cert-manager",
+        module="cert-manager",
+        packages={
+            "cert-manager-controller": "./controller",
+            "cert-manager-webhook": "./webhook",
+            "cert-manager-cainjector": "./cainjector",
+        },
+        variables=_CERT_MANAGER_VERSION,
+        everyday=False,
+    ),
+    Tool(
+        name="seldon-operator",
+        module="seldon",
+        packages={"seldon-operator": "github.com/seldonio/seldon-core/operator"},
+        everyday=False,
+    ),
+    Tool(
+        name="pilot-agent",
+        module="istio",
+        packages={"pilot-agent": "istio.io/istio/pilot/cmd/pilot-agent"},
+        variables=_ISTIO_VERSION,
+        tags="agent,disable_pgv,grpcnotrace,retrynotrace",
+        prepare=_lay_bootstrap,
+        everyday=False,
+    ),
+    Tool(
+        name="pilot-discovery",
+        module="istio",
+        packages={"pilot-discovery": "istio.io/istio/pilot/cmd/pilot-discovery"},
+        variables=_ISTIO_VERSION,
+        tags="vtprotobuf,disable_pgv",
+        everyday=False,
     ),
 )

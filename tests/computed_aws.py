@@ -42,7 +42,10 @@ def _instance(name: str, inputs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _repository(name: str, inputs: dict[str, Any]) -> dict[str, Any]:
-    return {"repositoryUrl": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{inputs['name']}"}
+    return {
+        "repositoryUrl": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{inputs['name']}",
+        "arn": arn("ecr", f"repository/{inputs['name']}"),
+    }
 
 
 def _tunnels(name: str, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -61,11 +64,15 @@ def arn(service: str, what: str, region: str = REGION) -> str:
 COMPUTED: dict[str, Callable[[str, dict[str, Any]], dict[str, Any]]] = {
     "Bucket": _bucket,
     "Instance": _instance,
+    "InstanceProfile": lambda name, inputs: {
+        "arn": arn("iam", f"instance-profile/{name}", region="")
+    },
     "Key": lambda name, inputs: {"arn": arn("kms", f"key/{name}")},
     "OpenIdConnectProvider": lambda name, inputs: {
         "arn": arn("iam", f"oidc-provider/{inputs['url'].removeprefix('https://')}", region="")
     },
     "Repository": _repository,
     "Role": lambda name, inputs: {"arn": arn("iam", f"role/{name}", region="")},
+    "Secret": lambda name, inputs: {"arn": arn("secretsmanager", f"secret:{name}-AbCdEf")},
     "VpnConnection": _tunnels,
 }

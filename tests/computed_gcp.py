@@ -8,6 +8,7 @@ from pulumi.runtime import MockResourceArgs
 NUMBER = "123456789012"
 """Of a project: IAM knows projects by number, people by name."""
 
+COMPUTE = "https://www.googleapis.com/compute/v1/projects"
 Outputs = Callable[[str, dict[str, Any]], dict[str, Any]]
 
 
@@ -19,6 +20,18 @@ def pool(inputs: dict[str, Any]) -> str:
 
 
 COMPUTED: dict[str, Outputs] = {
+    "gcp:compute/instanceGroupManager:InstanceGroupManager": lambda name, inputs: {
+        "instanceGroup": f"{COMPUTE}/x/zones/{inputs['zone']}/instanceGroups/{name}"
+    },
+    "gcp:compute/instanceTemplate:InstanceTemplate": lambda name, inputs: {
+        "selfLinkUnique": f"{COMPUTE}/x/global/instanceTemplates/{name}?uniqueId=1"
+    },
+    "gcp:secretmanager/secret:Secret": lambda name, inputs: {
+        "name": f"projects/{NUMBER}/secrets/{inputs['secretId']}"
+    },
+    "gcp:serviceaccount/account:Account": lambda name, inputs: {
+        "email": f"{inputs['accountId']}@{inputs['project']}.iam.gserviceaccount.com"
+    },
     "gcp:compute/haVpnGateway:HaVpnGateway": lambda name, _: {
         # Not in their order on purpose: nobody promises one.
         "vpnInterfaces": [

@@ -5,6 +5,24 @@ from typing import Any
 
 import pytest
 from recording import Engine, recording, settle
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+
+CLUSTER = "tests/cluster/"
+
+
+class SideBySide(LoadScopeScheduling):
+    """Files run side by side; the one cluster, with all that is played on it, beside them."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return CLUSTER if file.startswith(CLUSTER) else file
+
+
+@pytest.hookimpl(optionalhook=True)  # with -p no:xdist there is none
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SideBySide:
+    """With ``--numprocesses``."""
+    return SideBySide(config, log)
 
 
 @pytest.fixture(autouse=True)

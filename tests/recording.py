@@ -61,8 +61,12 @@ class Engine(pulumi.runtime.Mocks):
         return found[0]
 
     def children(self) -> list[MockResourceArgs]:
-        """Every Kubernetes object, without the provider."""
-        return [r for r in self.resources if r.typ.startswith("kubernetes:")]
+        """Every Kubernetes object of ours: no provider, and no chart, whose objects are others'."""
+        return [
+            r
+            for r in self.resources
+            if r.typ.startswith("kubernetes:") and not r.typ.startswith("kubernetes:helm.sh/")
+        ]
 
     def urn(self, name: str) -> str:
         return next(urn for urn in self.urns if urn.endswith(f"::{name}"))

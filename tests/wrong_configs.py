@@ -36,7 +36,7 @@ SIZE = "a Kubernetes quantity of at least 1Gi"
 NAMESPACE = "lower-case letters, digits and '-', at most 63"
 HOSTS = "a list of host names without scheme, port or path"
 KUBECONFIG = "the text of a kubeconfig"
-TOP = "cloud, namespace, protect, kubeconfig, aws, gcp, cluster, images, storage, database"
+TOP = "cloud, namespace, protect, domain, kubeconfig, aws, gcp, cluster, joinToken, queue, images"
 
 WRONG = [
     # --- keys nobody reads
@@ -66,11 +66,11 @@ WRONG = [
     ),
     Wrong(
         "a nested key at the top",
-        {"spillway:replicas": 3},
-        "spillway:replicas",
+        {"spillway:workers": 3},
+        "spillway:workers",
         "3",
         TOP,
-        "spillway:mlflow.replicas",
+        "spillway:mlflow.workers",
     ),
     Wrong(
         "a key in the wrong section",
@@ -82,8 +82,8 @@ WRONG = [
     ),
     Wrong(
         "a key of a coming release",
-        {"spillway:models": {"iris": {"tenant": "vision"}}},
-        "spillway:models",
+        {"spillway:pipelines": {"iris": {"tenant": "vision"}}},
+        "spillway:pipelines",
         '{"iris": {"tenant": "vision"}}',
         TOP,
         "spillway:",
@@ -308,7 +308,7 @@ WRONG = [
         {"spillway:cluster": None},
         "spillway:cluster",
         '""',
-        "a map with: context, issuer, jwks, network, pools",
+        "a map with: context, issuer, jwks, network, join, pools",
     ),
     # --- the kubeconfig
     Wrong(
@@ -355,6 +355,34 @@ class WrongProd:
     key: str
     value: str
     allowed: str
+
+
+MODEL: dict[str, Any] = {"tenant": "vision", "versions": [{"uri": "models:/iris/1"}]}
+
+
+def _versions(*shares: int | None) -> list[dict[str, Any]]:
+    return [
+        {"uri": f"models:/iris/{number}"} | ({} if share is None else {"traffic": share})
+        for number, share in enumerate(shares, 1)
+    ]
+
+
+def _wrong_model(name: str, changes: dict[str, Any], key: str, value: str, allowed: str):
+    model = {k: v for k, v in {**MODEL, **changes}.items() if v is not None}
+    return WrongProd(name, {"models": {"iris": model}}, f"models.iris.{key}", value, allowed)
+
+
+BATCH: dict[str, Any] = {
+    "tenant": "vision",
+    "model": "models:/iris/1",
+    "input": "s3://artifacts/tenants/vision/in/",
+    "output": "s3://artifacts/tenants/vision/scored/",
+}
+
+
+def _wrong_batch(name: str, changes: dict[str, Any], key: str, value: str, allowed: str):
+    batch = {k: v for k, v in {**BATCH, **changes}.items() if v is not None}
+    return WrongProd(name, {"batch": {"nightly": batch}}, f"batch.nightly.{key}", value, allowed)
 
 
 WRONG_PROD = [
@@ -610,6 +638,82 @@ WRONG_PROD = [
         "nearest known key: spillway:cluster.pools.<name>.maxNodes",
     ),
     WrongProd(
+        "a GPU that the cloud does not sell",
+        {"cloud": "gcp", "cluster.pools.l4.accelerator": "a10g"},
+        "cluster.pools.l4.accelerator",
+        "a10g",
+        "one of t4, l4, a100-40gb, a100-80gb, h100, which gcp sells: AWS alone sells the A10G",
+    ),
+    WrongProd(
+        "as many GPUs as no machine has",
+        {"cluster.pools.l4.gpusPerNode": 3},
+        "cluster.pools.l4.gpusPerNode",
+        "3",
+        "one of 1, 4, 8: aws sells l4 by 1, 4, 8, not by 3",
+    ),
+    WrongProd(
+        "a machine for keeps that is sold as spot only",
+        {"cloud": "gcp", "cluster.pools.l4.accelerator": "h100", "cluster.pools.l4.spot": False},
+        "cluster.pools.l4.spot",
+        "false",
+        "gcp sells a3-highgpu-1g as spot only",
+    ),
+    WrongProd(
+        "burst nodes of no image", {"aws.image": None}, "aws.image", "null", "the id of an AMI"
+    ),
+    WrongProd(
+        "an image by its name", {"aws.image": "ubuntu"}, "aws.image", "ubuntu", "the id of an AMI"
+    ),
+    WrongProd(
+        "an image of the other cloud",
+        {"gcp.image": "ami-0123456789abcdef0"},
+        "gcp.image",
+        "ami-0123456789abcdef0",
+        "projects/example-ds/global/images/family/gpu-node",
+    ),
+    WrongProd(
+        "burst nodes that join nothing",
+        {"cluster.join": None},
+        "cluster.join",
+        "null",
+        "a map with: server, version",
+    ),
+    WrongProd(
+        "a server beside the VPN",
+        {"cluster.join.server": "https://198.51.100.7:6443"},
+        "cluster.join.server",
+        "198.51.100.7",
+        "inside spillway:cluster.network.nodes, which is 10.10.0.0/16",
+    ),
+    WrongProd(
+        "a server without a port",
+        {"cluster.join.server": "https://10.10.0.5"},
+        "cluster.join.server",
+        "10.10.0.5",
+        "https://host:port",
+    ),
+    WrongProd(
+        "a version of Kubernetes",
+        {"cluster.join.version": "1.36"},
+        "cluster.join.version",
+        "1.36",
+        "such as v1.36.2+k3s1",
+    ),
+    WrongProd(
+        "burst nodes without a token",
+        {"joinToken": None},
+        "joinToken",
+        "null",
+        "pulumi config set --secret spillway:joinToken",
+    ),
+    WrongProd(
+        "a token that anybody can read",
+        {"joinToken": SECRET_TEXT},
+        "joinToken",
+        "[secret]",
+        "pulumi config set --secret spillway:joinToken",
+    ),
+    WrongProd(
         "a database class of AWS",
         {"database.class": "db.t4g.medium"},
         "database.class",
@@ -698,5 +802,303 @@ WRONG_PROD = [
         "database.version",
         "16",
         "17 on-prem",
+    ),
+    # --- the front door
+    WrongProd("a domain with a scheme", {"domain": "https://x.org"}, "domain", "x.org", "a domain"),
+    WrongProd(
+        "a public certificate without anybody to write to",
+        {"frontDoor.email": None},
+        "frontDoor.email",
+        "null",
+        "an e-mail address: frontDoor.certificates is acme",
+    ),
+    WrongProd(
+        "a certificate that is there, without its name",
+        {"frontDoor": {"certificates": "given"}},
+        "frontDoor.secret",
+        "null",
+        "the name of a Secret in the namespace front-door",
+    ),
+    WrongProd(
+        "an address for nobody",
+        {"frontDoor": {"certificates": "own", "email": "a@example.com"}},
+        "frontDoor.email",
+        "a@example.com",
+        "it is for certificates: acme only",
+    ),
+    WrongProd(
+        "an authority nobody knows",
+        {"frontDoor.certificates": "letsencrypt"},
+        "frontDoor.certificates",
+        "letsencrypt",
+        "one of acme, own, given",
+    ),
+    WrongProd(
+        "one port for two",
+        {"frontDoor.nodePorts": {"http": 30443, "https": 30443}},
+        "frontDoor.nodePorts.http",
+        "30443",
+        "a port that nothing else here has",
+    ),
+    WrongProd(
+        "images from nowhere",
+        {"images": {"operators": "upstream"}},
+        "images.operators",
+        "upstream",
+        "one of official, built",
+    ),
+    WrongProd(
+        "a team called like the mesh",
+        {"tenants": {"istio-system": {"members": ["a@example.com"]}}},
+        "tenants.istio-system",
+        "istio-system",
+        "the front door's own namespace is called so",
+    ),
+    # --- models
+    _wrong_model("a model of nobody", {"tenant": None}, "tenant", "", "one of spillway:tenants"),
+    _wrong_model(
+        "a model of a team that is misspelt",
+        {"tenant": "visoin"},
+        "tenant",
+        "visoin",
+        "one of spillway:tenants: vision, language (nearest: vision)",
+    ),
+    _wrong_model("a model without a version", {"versions": []}, "versions", "[]", "a list of maps"),
+    _wrong_model(
+        "a version of the registry without its number",
+        {"versions": [{"uri": "models:/iris"}]},
+        "versions[0].uri",
+        "models:/iris",
+        "models:/NAME/VERSION",
+    ),
+    _wrong_model(
+        "a model on somebody's machine",
+        {"versions": [{"uri": "/home/ada/model"}]},
+        "versions[0].uri",
+        "/home/ada/model",
+        "s3://BUCKET/FOLDER",
+    ),
+    _wrong_model(
+        "traffic that does not sum to 100",
+        {"strategy": "canary", "versions": _versions(90, 20)},
+        "versions",
+        "[90, 20]",
+        "versions whose traffic sums to 100, not 110",
+    ),
+    _wrong_model(
+        "a share that nobody said",
+        {"strategy": "a-b", "versions": _versions(90, None)},
+        "versions[1].traffic",
+        "null",
+        "a whole number from 0 to 100: the strategy is a-b",
+    ),
+    _wrong_model(
+        "more than everything",
+        {"strategy": "canary", "versions": _versions(120, -20)},
+        "versions[0].traffic",
+        "120",
+        "a whole number from 0 to 100",
+    ),
+    _wrong_model(
+        "two versions that roll",
+        {"versions": _versions(90, 10)},
+        "versions",
+        "models:/iris/1",
+        "a list of 1: the strategy is rolling",
+    ),
+    _wrong_model(
+        "a canary without a mine",
+        {"strategy": "canary", "versions": _versions(100)},
+        "versions",
+        "models:/iris/1",
+        "a list of 2: the strategy is canary",
+    ),
+    _wrong_model(
+        "a version that competes with itself",
+        {
+            "strategy": "a-b",
+            "versions": [{"uri": "models:/iris/1", "traffic": share} for share in (50, 50)],
+        },
+        "versions",
+        "models:/iris/1",
+        "different versions: models:/iris/1 is there twice",
+    ),
+    _wrong_model(
+        "half blue, half green",
+        {"strategy": "blue-green", "versions": _versions(50, 50)},
+        "versions",
+        "[50, 50]",
+        "100 for one and 0 for the other",
+    ),
+    _wrong_model(
+        "a champion who lost",
+        {"strategy": "champion-challenger", "versions": _versions(40, 60)},
+        "versions[0].traffic",
+        "40",
+        "more than each challenger has",
+    ),
+    _wrong_model(
+        "a shadow of a part",
+        {"strategy": "shadow", "versions": _versions(50, 50)},
+        "versions[0].traffic",
+        "50",
+        "left out: the first version answers everything",
+    ),
+    _wrong_model(
+        "a strategy nobody knows",
+        {"strategy": "bluegreen"},
+        "strategy",
+        "bluegreen",
+        "one of rolling, canary, a-b, shadow, blue-green, champion-challenger",
+    ),
+    _wrong_model(
+        "a server without memory",
+        {"resources": {"memory": "64Mi"}},
+        "resources.memory",
+        "64Mi",
+        "a Kubernetes quantity of at least 128Mi",
+    ),
+    _wrong_model(
+        "more servers that are not more",
+        {"replicas": 3, "autoscaling": {"maxReplicas": 3}},
+        "autoscaling.maxReplicas",
+        "3",
+        "a whole number over replicas, which is 3",
+    ),
+    _wrong_model(
+        "a model that scales to nothing",
+        {"replicas": 0, "autoscaling": {"maxReplicas": 3}},
+        "replicas",
+        "0",
+        "a whole number from 1 to 64",
+    ),
+    WrongProd(
+        "a model with a name for people",
+        {"models": {"Iris!": {"tenant": "vision", "versions": [{"uri": "models:/iris/1"}]}}},
+        "models.Iris!",
+        "Iris!",
+        "a map of names (lower-case letters",
+    ),
+    WrongProd(
+        "a model behind no door",
+        {"domain": None, "models": {"iris": MODEL}},
+        "domain",
+        "null",
+        "models need one",
+    ),
+    WrongProd(
+        "a misspelt key of a model",
+        {"models": {"iris": {**MODEL, "replica": 2}}},
+        "models.iris.replica",
+        "2",
+        "replicas",
+    ),
+    _wrong_model(
+        "a misspelt key of a version",
+        {"versions": [{"uri": "models:/iris/1", "trafic": 100}]},
+        "versions[0].trafic",
+        "100",
+        "allowed here: uri, traffic",
+    ),
+    WrongProd(
+        "a model that believes nobody",
+        {"cloud": "none", "cluster.issuer": None, "models": {"iris": MODEL}},
+        "cluster.issuer",
+        "null",
+        "models believe its tokens",
+    ),
+    # --- tables that are scored
+    _wrong_batch(
+        "a table of a team that is misspelt",
+        {"tenant": "langauge"},
+        "tenant",
+        "langauge",
+        "one of spillway:tenants: vision, language (nearest: language)",
+    ),
+    _wrong_batch(
+        "a table without a model", {"model": None}, "model", "", "one of models:/NAME/VERSION"
+    ),
+    _wrong_batch(
+        "a table for the newest model",
+        {"model": "models:/iris/latest"},
+        "model",
+        "models:/iris/latest",
+        "models:/NAME/VERSION",
+    ),
+    _wrong_batch(
+        "a table on a disk",
+        {"input": "/data/in"},
+        "input",
+        "/data/in",
+        "s3://BUCKET/FOLDER/ or gs://BUCKET/FOLDER/",
+    ),
+    _wrong_batch(
+        "a whole bucket as a table",
+        {"input": "s3://artifacts/"},
+        "input",
+        "s3://artifacts/",
+        "s3://BUCKET/FOLDER/",
+    ),
+    _wrong_batch(
+        "predictions on a web server",
+        {"output": "https://example.com/scored"},
+        "output",
+        "https://example.com/scored",
+        "not that of the input",
+    ),
+    _wrong_batch(
+        "a table that is scored into itself",
+        {"output": "s3://artifacts/tenants/vision/in"},
+        "output",
+        "s3://artifacts/tenants/vision/in",
+        "neither the input, nor inside it, nor around it: s3://artifacts/tenants/vision/in/",
+    ),
+    _wrong_batch(
+        "predictions that would be scored the next night",
+        {"output": "s3://artifacts/tenants/vision/in/scored/"},
+        "output",
+        "s3://artifacts/tenants/vision/in/scored/",
+        "neither the input, nor inside it",
+    ),
+    _wrong_batch(
+        "predictions around what is scored",
+        {"output": "s3://artifacts/tenants/vision/"},
+        "output",
+        "s3://artifacts/tenants/vision/",
+        "nor around it",
+    ),
+    _wrong_batch(
+        "a schedule in words",
+        {"schedule": "nightly"},
+        "schedule",
+        "nightly",
+        "a cron expression of five fields, in UTC",
+    ),
+    _wrong_batch(
+        "a schedule with seconds", {"schedule": "0 0 3 * * *"}, "schedule", "0 0 3", "five fields"
+    ),
+    _wrong_batch(
+        "a schedule after midnight of the wrong day",
+        {"schedule": "0 24 * * *"},
+        "schedule",
+        "0 24 * * *",
+        "minute, hour, day, month, weekday",
+    ),
+    _wrong_batch(
+        "scoring without memory",
+        {"resources": {"memory": "64Mi"}},
+        "resources.memory",
+        "64Mi",
+        "a Kubernetes quantity of at least 128Mi",
+    ),
+    _wrong_batch(
+        "several pods for a table", {"parallel": 4}, "parallel", "4", "allowed here: tenant, model"
+    ),
+    WrongProd(
+        "a table with a name for people",
+        {"batch": {"Every night": BATCH}},
+        "batch.Every night",
+        "Every night",
+        "a map of names (lower-case letters",
     ),
 ]

@@ -6,8 +6,10 @@ it was started with; a key of the object store is never written into Spark's con
 
 from __future__ import annotations
 
+import json
 import os
 import socket
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +24,21 @@ BLOCKS_PORT = 7079
 
 REQUIRED = ("SPILLWAY_SPARK_IMAGE", "POD_NAME", "POD_IP")
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-PLAIN = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION")
-"""Variables of the object store that are no secret: executors get them as text."""
+PLAIN = (
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT_URL",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ROLE_ARN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_STS_REGIONAL_ENDPOINTS",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "GOOGLE_CLOUD_PROJECT",
+)
+"""Variables of the object store, and of the login there, that are no secret: executors get them as
+text."""
+LOGIN = "SPILLWAY_SPARK_LOGIN"
+"""Variable with the volumes and mounts by which the team's pods become somebody in a cloud."""
 
 GOOGLE = "com.google.cloud.hadoop.fs.gcs"
 GOOGLE_SIZES = {
@@ -68,7 +83,7 @@ def spillway_spark(
 
     if running := SparkSession.getActiveSession():
         return running
-    wanted = {
+    wanted: dict[str, Any] = {
         "spark.app.name": app_name,
         "spark.executor.instances": executors,
         "spark.executor.cores": cores,
@@ -79,6 +94,8 @@ def spillway_spark(
         "spark.executor.memory": memory,
         **conf,
     }
+    if login := os.environ.get(LOGIN):
+        wanted.setdefault("spark.kubernetes.executor.podTemplateFile", _template(login))
     settings = spark_conf(os.environ, _namespace(), wanted)
     _check_ports(settings["spark.driver.host"])
     builder: Any = SparkSession.builder
@@ -134,6 +151,29 @@ def spark_conf(
     }
 
 
+def executor_pod(template: str, login: str) -> str:
+    """The template of executors with what a pod carries that logs in to a cloud.
+
+    The token is the executor's own: the kubelet makes it for the account that the executor runs as.
+    """
+    # Where there is no cloud, it is not needed.
+    import yaml  # noqa: PLC0415
+
+    pod, carried = yaml.safe_load(template), json.loads(login)
+    (container,) = pod["spec"]["containers"]
+    pod["spec"]["volumes"] += carried["volumes"]
+    container["volumeMounts"] += carried["mounts"]
+    return yaml.safe_dump(pod)
+
+
+def _template(login: str) -> str:
+    """A file for Spark, which reads it whenever it starts executors."""
+    text = executor_pod(Path(EXECUTOR_TEMPLATE).read_text(), login)
+    with tempfile.NamedTemporaryFile("w", prefix="executor-", suffix=".yaml", delete=False) as file:
+        file.write(text)
+    return file.name
+
+
 def _driver_memory(environ: Mapping[str, str]) -> str:
     """Java's heap: a quarter of the server's memory, which it shares with kernels and Python.
 
@@ -154,6 +194,9 @@ def _object_store(environ: Mapping[str, str]) -> dict[str, str]:
         "spark.hadoop.fs.AbstractFileSystem.gs.impl": f"{GOOGLE}.GoogleHadoopFS",
         **{f"spark.hadoop.fs.gs.{name}": str(mib << 20) for name, mib in GOOGLE_SIZES.items()},
     }
+    if environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
+        # By itself it asks the machine who it is, and pods reach no metadata.
+        conf["spark.hadoop.fs.gs.auth.type"] = "APPLICATION_DEFAULT"
     for name in PLAIN:
         if value := environ.get(name):
             conf[f"spark.executorEnv.{name}"] = value

@@ -27,6 +27,10 @@ class Api:
         """Make an object in the collection ``path``."""
         return self._request("POST", path, document)
 
+    def merge(self, path: str, document: dict[str, Any]) -> Any:
+        """Change an object's fields."""
+        return self._request("PATCH", path, document)
+
     def delete(self, path: str) -> Any:
         """Delete an object."""
         return self._request("DELETE", path, None)
@@ -44,7 +48,8 @@ class Api:
         )
         try:
             body = None if document is None else json.dumps(document)
-            connection.request(method, path, body, {"Content-Type": "application/json"})
+            kind = "merge-patch+json" if method == "PATCH" else "json"
+            connection.request(method, path, body, {"Content-Type": f"application/{kind}"})
             response = connection.getresponse()
             text = response.read().decode()
         finally:

@@ -18,6 +18,7 @@ CLIENTS: pki.Clients = {
     "front-proxy": ("front-proxy", None),
 }
 STAGES = Path(__file__).parent / "stages.yaml"
+_WEBHOOKS = ("MutatingAdmissionWebhook", "ValidatingAdmissionWebhook")
 _RANGES = Layout("dev", Path())
 """Pods and Services have the addresses they have on the rig; nothing is routed."""
 _DOCUMENTATION_ADDRESS = "192.0.2.1"
@@ -35,8 +36,13 @@ def issue(folder: Path, server: str, context: str) -> None:
     pki.kubeconfig(folder / "kubeconfig", issued / "admin", server=server, context=context)
 
 
-def commands(folder: Path, port: int, programs: Mapping[str, Path]) -> dict[str, list[str]]:
-    """By process, in the order in which they start; all run in ``folder``."""
+def commands(
+    folder: Path, port: int, programs: Mapping[str, Path], *, webhooks: bool, stages: Path
+) -> dict[str, list[str]]:
+    """By process, in the order in which they start; all run in ``folder``.
+
+    ``webhooks``: somebody answers them. As a rule no pod really runs, so nobody does.
+    """
     issued = folder / "pki"
     return {
         "etcd": [
@@ -62,6 +68,7 @@ def commands(folder: Path, port: int, programs: Mapping[str, Path]) -> dict[str,
             f"--advertise-address={_DOCUMENTATION_ADDRESS}",
             "--endpoint-reconciler-type=none",
             f"--service-cluster-ip-range={_RANGES.services}",
+            *([] if webhooks else [f"--disable-admission-plugins={','.join(_WEBHOOKS)}"]),
         ],
         "kube-controller-manager": [
             str(programs["kube-controller-manager"]),
@@ -77,7 +84,7 @@ def commands(folder: Path, port: int, programs: Mapping[str, Path]) -> dict[str,
         "kwok": [
             str(programs["kwok"]),
             f"--kubeconfig={issued}/kwok.kubeconfig",
-            f"--config={STAGES}",
+            f"--config={stages}",
             "--manage-all-nodes=false",
             f"--manage-nodes-with-annotation-selector={'='.join(ANNOTATION)}",
             "--node-lease-duration-seconds=40",

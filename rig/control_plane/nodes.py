@@ -18,6 +18,8 @@ class FakeNode:
     resources: Mapping[str, str] = field(default_factory=dict[str, str])
     """Over ``ROOMY``, such as ``{"nvidia.com/gpu": "8"}``."""
     taints: Sequence[Mapping[str, str]] = ()
+    annotations: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What the stages that play it read."""
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -31,7 +33,7 @@ class FakeNode:
             "metadata": {
                 "name": self.name,
                 "labels": labels,
-                "annotations": dict([ANNOTATION]),
+                "annotations": {**self.annotations, **dict([ANNOTATION])},
             },
             "spec": {"taints": [dict(taint) for taint in self.taints]},
             "status": {

@@ -10,7 +10,7 @@ from typing import Self, TextIO, TypeVar
 
 from rig import toolchain
 from rig.control_plane.api import Api
-from rig.control_plane.commands import PROGRAMS, commands, issue
+from rig.control_plane.commands import PROGRAMS, STAGES, commands, issue
 from rig.control_plane.nodes import FakeNode, storage_class
 from rig.control_plane.supervised import Supervised
 from rig.errors import RigError
@@ -30,7 +30,7 @@ class ControlPlane:
     keeps ``logs``. Several may run side by side.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - in what one differs from another
         self,
         folder: Path | None = None,
         *,
@@ -38,13 +38,22 @@ class ControlPlane:
         nodes: Sequence[FakeNode] = (FakeNode(),),
         storage_classes: Sequence[str] = ("local-path",),
         context: str = "rehearsal",
+        webhooks: bool = False,
+        stages: Path = STAGES,
     ) -> None:
-        """``context`` is the kubeconfig's; the first of ``storage_classes`` is the default one."""
+        """``context`` is the kubeconfig's; the first of ``storage_classes`` is the default one.
+
+        With ``webhooks`` the API server asks them: for a caller that runs what answers. ``stages``
+        is what kwok does to nodes and pods.
+        """
         self._temporary = folder is None
         self._programs = programs
         self._nodes = nodes
         self._storage_classes = storage_classes
         self._context = context
+        self._webhooks = webhooks
+        self._stages = stages
+        self._commands = dict[str, Sequence[str]]()
         self._processes: Supervised | None = None
         self._hold: socket.socket | None = None
         self.folder = folder.resolve() if folder else Path()
@@ -133,6 +142,51 @@ class ControlPlane:
             self._processes.wait()
         raise RigError(self.failure or "the control plane is not running")
 
+    def run(self, name: str, command: Sequence[str]) -> None:
+        """Start one more process, in its folder; it ends with all others, and they with it."""
+        processes = self._running()
+        if name in processes.pids:
+            raise RigError(f"{name} is running already")
+        self._commands[name] = command
+        processes.run(name, command)
+        self.await_answer(lambda: processes.pids.get(name), f"a process for {name}")
+        self.pids = processes.pids
+
+    def kill(self, name: str) -> None:
+        """End one process as a crash does, and let all others go on."""
+        processes = self._running()
+        if name not in processes.pids:
+            raise RigError(f"no process {name!r}; there are {', '.join(processes.pids)}")
+        processes.kill(name)
+        self.pids = processes.pids
+
+    def restart(self, name: str) -> None:
+        """Kill one process, if it runs, and start it as before; the API server until it answers."""
+        if name not in self._commands:
+            raise RigError(f"no process {name!r}; there are {', '.join(self._commands)}")
+        if name in self._running().pids:
+            self.kill(name)
+        self.run(name, self._commands[name])
+        if name == "kube-apiserver":
+            self.await_answer(self.api.ready, "the API server")
+
+    def await_answer(
+        self, probe: Callable[[], T | None], what: str, seconds: float = START_SECONDS
+    ) -> T:
+        """First answer that is not None; an error when a process ends, or after ``seconds``."""
+
+        def unless_failed() -> T | None:
+            if failure := self.failure:
+                raise RigError(failure)
+            return probe()
+
+        return wait_for(unless_failed, seconds, f"{what} (see {self.logs})")
+
+    def _running(self) -> Supervised:
+        if self._processes is None:
+            raise RigError("the control plane is not running")
+        return self._processes
+
     def _prepare(self) -> None:
         for name in ("etcd", "pki", "logs"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
@@ -141,11 +195,14 @@ class ControlPlane:
         issue(self.folder, self.server, self._context)
 
     def _bring_up(self, processes: Supervised, programs: Mapping[str, Path]) -> None:
-        planned = commands(self.folder, self.port, programs)
+        planned = commands(
+            self.folder, self.port, programs, webhooks=self._webhooks, stages=self._stages
+        )
+        self._commands = dict[str, Sequence[str]](planned)
         for name in ("etcd", "kube-apiserver"):
             processes.run(name, planned.pop(name))
         api = self.api
-        self._await(api.ready, "the API server")
+        self.await_answer(api.ready, "the API server")
         for name, command in planned.items():
             processes.run(name, command)
         for count, name in enumerate(self._storage_classes):
@@ -154,18 +211,12 @@ class ControlPlane:
         for node in self._nodes:
             api.create("/api/v1/nodes", node.manifest)
         account = "/api/v1/namespaces/default/serviceaccounts/default"
-        self._await(lambda: api.get(account), "the default service account")
+        self.await_answer(lambda: api.get(account), "the default service account")
         for node in self._nodes:
-            self._await(lambda name=node.name: _ready(api, name), f"the fake node {node.name}")
+            self.await_answer(
+                lambda name=node.name: _ready(api, name), f"the fake node {node.name}"
+            )
         self.pids = processes.pids
-
-    def _await(self, probe: Callable[[], T | None], what: str) -> T:
-        def unless_failed() -> T | None:
-            if failure := self.failure:
-                raise RigError(failure)
-            return probe()
-
-        return wait_for(unless_failed, START_SECONDS, f"{what} (see {self.logs})")
 
     def _lock(self) -> TextIO | None:
         lock = (self.folder / "lock").open("w")

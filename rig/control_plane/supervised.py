@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
+from rig.node.machine import wait_for
+
 
 class Supervised:
     """The processes of one control plane, under a supervisor of their own."""
@@ -36,6 +38,20 @@ class Supervised:
         """Start a process."""
         self._tell(start=name, command=command)
 
+    def kill(self, name: str) -> None:
+        """Return when the process is gone; unlike one that ends by itself, it takes none along."""
+        before = self._killed(name)
+        self._tell(kill=name)
+
+        def gone() -> bool | None:
+            return self._killed(name) > before or bool(self.failure) or None
+
+        wait_for(gone, 10, f"the end of {name}")
+
+    def _killed(self, name: str) -> int:
+        self._listen()
+        return sum(message.get("killed") == name for message in self._messages)
+
     def keep(self, wanted: bool) -> None:
         """Whether the folder stays when all has ended."""
         self._tell(keep=wanted)
@@ -53,8 +69,12 @@ class Supervised:
     def pids(self) -> dict[str, int]:
         """Processes by name, the supervisor too."""
         self._listen()
-        started = {str(m["started"]): int(m["pid"]) for m in self._messages if "started" in m}
-        return {"supervisor": self._process.pid, **started}
+        running = {"supervisor": self._process.pid}
+        for message in self._messages:
+            if "started" in message:
+                running[str(message["started"])] = int(message["pid"])
+            running.pop(str(message.get("killed")), None)
+        return running
 
     @property
     def failure(self) -> str | None:

@@ -1,10 +1,10 @@
 """Starts the processes of one control plane and sees to it that none outlives whoever asked.
 
 It is run as a file, so it uses the standard library alone. Standard input has one JSON object a
-line: a process to start, or whether the folder is to be kept. When that input ends, because its
-other end said so or died in whatever way, or when one of the processes ends by itself, everything
-is killed: nothing here is worth keeping. The kernel does the same when this process is itself
-killed. No privilege is needed for any of it.
+line: a process to start or to kill, or whether the folder is to be kept. When that input ends,
+because its other end said so or died in whatever way, or when one of the processes ends by itself,
+everything is killed: nothing here is worth keeping. The kernel does the same when this process is
+itself killed. No privilege is needed for any of it.
 
 usage: supervisor.py FOLDER   (the working directory of the processes)
 """
@@ -41,6 +41,8 @@ class Supervisor:
         for message in self._messages():
             if "start" in message:
                 self._start(message["start"], message["command"])
+            elif "kill" in message:
+                self._kill(message["kill"])
             else:
                 self._keep = message["keep"]
 
@@ -75,6 +77,13 @@ class Supervisor:
                 preexec_fn=self._die_with_me,  # noqa: PLW1509 - there is one thread
             )
         _say(started=name, pid=self._running[name].pid)
+
+    def _kill(self, name: str) -> None:
+        """Nobody misses who is no longer among the running."""
+        if process := self._running.pop(name, None):
+            process.kill()
+            process.wait()
+        _say(killed=name)
 
     def _die_with_me(self) -> None:
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -12,10 +12,16 @@ DEPLOYMENTS = ("coredns", "local-path-provisioner", "metrics-server")
 
 
 class Cluster:
-    """The cluster behind a kubeconfig, by kubectl."""
+    """The cluster behind a kubeconfig, or behind a context of the user's own, by kubectl."""
 
-    def __init__(self, kubectl: Path, kubeconfig: Path) -> None:
-        self._command = [str(kubectl), f"--kubeconfig={kubeconfig}"]
+    def __init__(
+        self, kubectl: Path, kubeconfig: Path | None = None, context: str | None = None
+    ) -> None:
+        self._command = [str(kubectl)]
+        if kubeconfig:
+            self._command.append(f"--kubeconfig={kubeconfig}")
+        if context:
+            self._command.append(f"--context={context}")
 
     def run(self, *words: str, given: str | None = None, timeout: float = 120) -> str:
         """Run kubectl; an error is its last line."""

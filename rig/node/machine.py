@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from rig.errors import RigError
-from rig.node import cgroups
+from rig.node import cgroups, loopback
 from rig.node.layout import NODE_NAME, QUEUE, Layout
 
 T = TypeVar("T")
@@ -159,6 +159,8 @@ def stop(layout: Layout, notice: Callable[[str], None] = lambda _: None) -> None
         _signal(pid, signal.SIGKILL)
     _await_end(lambda: not cgroups.pids(layout.cgroup), 10)
     _ip("link", "delete", layout.interface, check=False)
+    if shutil.which("nft"):
+        loopback.retract(layout)
     if left := cgroups.remove(layout.cgroup):
         raise RigError(f"cgroups that would not go: {', '.join(map(str, left))}")
     layout.pid_file.unlink(missing_ok=True)
@@ -191,7 +193,8 @@ def traces(layout: Layout) -> list[str]:
         found.append(f"interface {layout.interface}")
     if shutil.which("nft"):
         tables = _quietly(["nft", "list", "tables"])
-        found += [line for line in tables.splitlines() if "kube" in line or "spillway" in line]
+        own = f"table ip {loopback.table(layout)}"
+        found += [line for line in tables.splitlines() if "kube" in line or line == own]
     return found
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from rig.node.layout import NODE_NAME, Layout
@@ -44,18 +44,26 @@ def ensure(layout: Layout) -> None:
     kubeconfig(layout.kubeconfig, layout.pki / "admin", server=layout.server, context=context)
 
 
-def issue(folder: Path, clients: Clients, servers: Servers) -> None:
+def issue(
+    folder: Path,
+    clients: Clients,
+    servers: Servers,
+    *,
+    authority: str = "spillway",
+    pkcs1: bool = False,
+) -> None:
     """An authority, the service accounts' key and certificates by file name, in ``folder``.
 
-    What is there stays, the authority too: the state may hold tokens that it signed.
+    What is there stays, the authority too: the state may hold tokens that it signed. ``pkcs1`` is
+    for who reads an authority's key in that form alone, so it is RSA.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    authority = _authority(folder)
+    signer = _authority(folder, authority, pkcs1=pkcs1)
     _service_account_key(folder)
     for name, (user, group) in clients.items():
-        _leaf(folder / name, authority, user, group, [])
+        _leaf(folder / name, signer, user, group, [])
     for name, (user, sans) in servers.items():
-        _leaf(folder / name, authority, user, None, sans)
+        _leaf(folder / name, signer, user, None, sans)
 
 
 def api_server(*addresses: str) -> tuple[str, list[str]]:
@@ -65,17 +73,20 @@ def api_server(*addresses: str) -> tuple[str, list[str]]:
     return "kube-apiserver", ["localhost", NODE_NAME, *in_pods, *addresses, "127.0.0.1"]
 
 
-Authority = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+Authority = tuple[x509.Certificate, Key]
 
 
-def _authority(folder: Path) -> Authority:
+def _authority(folder: Path, called: str, *, pkcs1: bool) -> Authority:
     cert, key = folder / "ca.crt", folder / "ca.key"
     if cert.exists() and key.exists():
         loaded = serialization.load_pem_private_key(key.read_bytes(), password=None)
-        assert isinstance(loaded, ec.EllipticCurvePrivateKey)  # noqa: S101 - we wrote it
+        assert isinstance(loaded, Key)  # noqa: S101 - we wrote it
         return x509.load_pem_x509_certificate(cert.read_bytes()), loaded
-    private = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "spillway")])
+    private: Key = ec.generate_private_key(ec.SECP256R1())
+    if pkcs1:
+        private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, called)])
     # Without keyUsage, Python 3.13 refuses every certificate that this authority signs.
     signing = x509.KeyUsage(
         digital_signature=True,
@@ -92,12 +103,15 @@ def _authority(folder: Path) -> Authority:
         _builder(name, name, private.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(signing, critical=True)
+        # Kueue looks for its authority's name here.
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(called)]), critical=False)
         .add_extension(
             x509.SubjectKeyIdentifier.from_public_key(private.public_key()), critical=False
         )
         .sign(private, hashes.SHA256())
     )
-    _write(key, _pem(private))
+    form = serialization.PrivateFormat
+    _write(key, _pem(private, form.TraditionalOpenSSL if pkcs1 else form.PKCS8))
     _write(cert, certificate.public_bytes(serialization.Encoding.PEM))
     return certificate, private
 
@@ -138,7 +152,7 @@ def _san(text: str) -> x509.GeneralName:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 ) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
@@ -165,12 +179,8 @@ def _service_account_key(folder: Path) -> None:
     _write(key, _pem(private))
 
 
-def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
+def _pem(key: Key, form: serialization.PrivateFormat = serialization.PrivateFormat.PKCS8) -> bytes:
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
 
 
 def kubeconfig(path: Path, stem: Path, *, server: str, context: str) -> None:

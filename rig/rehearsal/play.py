@@ -15,7 +15,7 @@ from typing import Any
 
 from infra.gate import Verdict, judge
 from infra.settings import read
-from rig import offline, paths, toolchain
+from rig import charts, offline, paths, toolchain
 from rig.errors import RigError
 from rig.rehearsal import scenes
 from rig.rehearsal.stage import TOOLS, Played, Stage
@@ -27,13 +27,14 @@ _ELSEWHERE = ("192.0.2.1", 443)
 """RFC 5737: nobody's address."""
 
 
-def enter(arguments: Sequence[str]) -> None:
+def enter(arguments: Sequence[str], rehearsal: "Rehearsal") -> None:
     """Go on where there is no network: does not return, or returns because it is there already."""
     if os.environ.get(_INSIDE):
         _prove_offline()
         return
-    # The last thing that may need the network.
+    # The last things that may need the network.
     toolchain.ensure_all(TOOLS)
+    rehearsal.fetch()
     command = offline.offline([sys.executable, "-m", "rig", *arguments])
     os.execve(command[0], command, {**os.environ, _INSIDE: "1"})  # noqa: S606 - no shell is wanted
 
@@ -62,6 +63,12 @@ class Rehearsal:
     def file(self) -> Path:
         """The stack file."""
         return self.project / f"Pulumi.{self.name}.yaml"
+
+    def fetch(self) -> None:
+        """The manifests that the stack takes from other projects, before and after the change."""
+        wanted = self.file.exists() and "spillway:domain" in scenes.config_of(self.file)
+        if wanted or self.base:
+            charts.fetch(self.project, self.base)
 
     def play(self) -> None:
         """All of it; an error says which scene failed and where its log is."""

@@ -8,24 +8,36 @@ from typing import Any
 import yaml
 
 from infra.people import Provider
-from infra.people_rules import REHEARSED
+from infra.secret_rules import REHEARSED
+from infra.sections import Tier
 
 Config = dict[str, Any]
 SECRET = "spillway:loginClientSecret"  # noqa: S105 - a name
+TOKEN = "spillway:joinToken"  # noqa: S105 - a name
 OTHER = {"aws": "gcp", "gcp": "aws"}
 
 
 def config_of(file: Path) -> Config:
     """The config of a stack file without its secrets, which a rehearsal has no use for.
 
-    The login's alone must be there: a stand-in, which the settings know as such.
+    Those of the login and of burst nodes must be there: a stand-in, which the settings know as
+    such.
     """
     content: Any = yaml.safe_load(file.read_text()) or {}
     config: Config = content.get("config") or {}
     plain = {k: v for k, v in config.items() if not (isinstance(v, dict) and "secure" in v)}
     login = plain.get("spillway:login") or {}
-    asks = isinstance(login, dict) and login.get("provider") not in (None, Provider.DUMMY)
-    return {**plain, SECRET: REHEARSED} if asks else plain
+    if isinstance(login, dict) and login.get("provider") not in (None, Provider.DUMMY):
+        plain[SECRET] = REHEARSED
+    if any(pool.get("tier") == Tier.BURST for pool in _pools(plain)):
+        plain[TOKEN] = REHEARSED
+    return plain
+
+
+def _pools(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    cluster = config.get("spillway:cluster") or {}
+    pools = cluster.get("pools") if isinstance(cluster, dict) else None
+    return [p for p in pools.values() if isinstance(p, dict)] if isinstance(pools, dict) else []
 
 
 def context_of(config: Mapping[str, Any]) -> str | None:
@@ -35,10 +47,13 @@ def context_of(config: Mapping[str, Any]) -> str | None:
 
 
 def changed(config: Config) -> Config:
-    """What a team changes on an ordinary day: a server more, another team, longer backups."""
+    """What a team changes on an ordinary day: servers more, another team, longer backups."""
     new = deepcopy(config)
     mlflow = new.setdefault("spillway:mlflow", {})
     mlflow["replicas"] = mlflow.get("replicas", 2) + 1
+    for model in new.get("spillway:models", {}).values():
+        if "autoscaling" not in model:
+            model["replicas"] = model.get("replicas", 1) + 1
     if cloud(config) in OTHER:
         database = new.setdefault("spillway:database", {})
         database["backupDays"] = min(35, database.get("backupDays", 14) + 7)

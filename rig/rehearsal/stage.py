@@ -19,6 +19,7 @@ import yaml
 from rig import plugin_home, stack, toolchain
 from rig.control_plane import PROGRAMS, ControlPlane
 from rig.errors import RigError
+from rig.rehearsal.serving import Operators
 from rig.stack import Stack
 
 FOREIGN = ("PULUMI_", "AWS_", "GOOGLE_", "GCLOUD_", "CLOUDSDK_", "KUBECONFIG", "ARM_")
@@ -54,8 +55,15 @@ class Played:
 class Stage:
     """One stack's state, and the clouds and cluster it believes in."""
 
-    def __init__(self, folder: Path, name: str, project: Path, context: str | None) -> None:
+    def __init__(
+        self, folder: Path, name: str, project: Path, context: str | None, *, crashes: bool = False
+    ) -> None:
+        """``crashes``: the engine may be killed, so it saves the state at each step, not once.
+
+        Saving is most of what an engine does whose clouds answer at once.
+        """
         self.folder, self.name, self.project = folder, name, project
+        self._crashes = crashes
         self.world = folder / "cloud"
         self.world.mkdir(parents=True, exist_ok=True)
         self.plane = ControlPlane(folder / "cluster", context=context or "rehearsal")
@@ -65,8 +73,16 @@ class Stage:
     @contextmanager
     def open(self) -> Generator[None]:
         """While the control plane runs."""
+        toolchain.ensure_all(TOOLS)
+        with self.plane, self.on(self.plane):
+            yield
+
+    @contextmanager
+    def on(self, plane: ControlPlane) -> Generator[None]:
+        """On a control plane that runs already, and may be another than a rehearsal's own."""
+        self.plane = plane
         programs = toolchain.ensure_all(TOOLS)
-        with self.plane:
+        with Operators(plane.api):
             self._env = self._environment(programs)
             stack.select(self._stack(self.project))
             yield
@@ -143,6 +159,8 @@ class Stage:
     def _environment(self, programs: Mapping[str, Path]) -> Mapping[str, str]:
         base = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN)}
         base["SPILLWAY_CLOUD"] = str(self.world)
+        if not self._crashes:
+            base["PULUMI_SKIP_CHECKPOINTS"] = "true"
         tools = [toolchain.engine(dict(programs)), programs["kubectl"].parent]
         env = stack.environment(
             self.folder, tools=tools, kubeconfig=self.plane.kubeconfig, base=base

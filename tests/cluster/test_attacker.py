@@ -14,7 +14,7 @@ import requests
 import yaml
 from person import Person
 from test_network_policy import sleeper
-from testbed import NAMESPACE, OTHER, TENANT, Testbed, references
+from testbed import NAMESPACE, OTHER, TENANT, Testbed, references, until
 
 from rig.errors import RigError
 from rig.node import machine
@@ -809,7 +809,8 @@ def world(bed: Testbed) -> Iterator[World]:
 
 def _proven(world: World, proof: Callable[[World], object]) -> object:
     try:
-        return proof(world)
+        # What has just started may need a moment more before it answers everybody.
+        return until(lambda: True if proof(world) is True else None, 30, proof.__name__)
     except (RigError, AssertionError, requests.RequestException, ValueError) as error:
         return error
 

@@ -110,14 +110,19 @@ def write(bed: Testbed, page: Page) -> None:
 
 
 def open_runs(bed: Testbed, page: Page) -> None:
-    answer = page.request.get(
-        f"{bed.hub}/services/experiments/ajax-api/2.0/mlflow/experiments/search?max_results=50",
-        headers={"X-MLFLOW-WORKSPACE": "language"},
-    )
+    calls = f"{bed.hub}/services/experiments/ajax-api/2.0/mlflow"
+    team = {"X-MLFLOW-WORKSPACE": "language"}
+    answer = page.request.get(f"{calls}/experiments/search?max_results=50", headers=team)
     own = next(e for e in answer.json()["experiments"] if e["name"] == "grace")
     page.goto(
         f"{bed.hub}/services/experiments/#/experiments/{own['experiment_id']}"
         "/runs?workspace=language"
     )
     expect(page.get_by_text("first-steps").first).to_be_visible(timeout=30_000)
+    # The gateway is off; were the page refused the list of its models, it would show an error.
+    models = page.request.get(
+        f"{calls}/gateway-proxy?gateway_path=api/2.0/endpoints/", headers=team
+    )
+    assert models.json() == {"endpoints": []}
+    expect(page.get_by_text("Request Failed")).to_have_count(0)
     shot(page, "5-experiments")

@@ -86,7 +86,24 @@ def test_no_process_has_a_secret_among_its_arguments(values: set[str]):
     assert leaked(values, "\n".join(lines)) == []
 
 
-def test_no_log_and_no_disk_of_the_rig_holds_a_secret(bed: Testbed, values: set[str]):
+@pytest.fixture(scope="module")
+def key_names(bed: Testbed) -> set[str]:
+    """Which key somebody used: in the clear in every S3 request, as a user's name is."""
+    named = ("ACCESS_KEY_ID", "USER_ACCESS_KEY")
+    return {
+        base64.b64decode(encoded).decode()
+        for secret in bed.get("secrets", "-A")
+        for key, encoded in (secret.get("data") or {}).items()
+        if key.endswith(named)
+    }
+
+
+def test_no_log_and_no_disk_of_the_rig_holds_a_secret(
+    bed: Testbed, values: set[str], key_names: set[str]
+):
+    # Once the store's log held a key's name (20 characters; its secret has 40). Why is not known.
+    secrets = values - key_names
+    assert len(secrets) >= 15
     state = bed.layout.state
     folders = [bed.layout.logs, state / "var-log", state / "etcd", bed.layout.etc]
     files = [f for folder in folders for f in folder.rglob("*") if f.is_file()]
@@ -95,4 +112,4 @@ def test_no_log_and_no_disk_of_the_rig_holds_a_secret(bed: Testbed, values: set[
 
     assert any("mlflow" in str(f) for f in files), "logs of pods are among them"
     assert any(f.name == "db" for f in files), "so is etcd's database"
-    assert [f"{f} {found}" for f, text in texts.items() if (found := leaked(values, text))] == []
+    assert [f"{f} {found}" for f, text in texts.items() if (found := leaked(secrets, text))] == []

@@ -46,7 +46,14 @@ NODE_PORT, HUB_PORT = 30500, 30080
 CLIENT_LABEL = "spillway.dev/mlflow-client=true"
 LOADS = ("database", "object-store", "mlflow", "hub", "proxy", "tracking-ui")
 """Workloads of the platform, by what they are called here."""
+DOMAIN = "spillway.localhost"
+DOMAIN_LINE = f"  spillway:domain: {DOMAIN}   # browsers take *.localhost for this machine\n"
+"""Without it there is no front door; its own tests put it in, so that the others need no wait."""
+HTTP_DOOR, HTTPS_DOOR = 31081, 31443
+"""Of the front door; other ports than those of a user's rig, for 127.0.0.1 is everybody's."""
 PEOPLE = (
+    ("{http: 30081, https: 30443}", f"{{http: {HTTP_DOOR}, https: {HTTPS_DOOR}}}"),
+    (DOMAIN_LINE, ""),
     ("    homeSize: 2Gi\n", "    homeSize: 1Gi\n    startSeconds: 120\n"),
     ("members: [ada, grace]", f"members: {json.dumps(['ada', 'grace', *NAMES])}"),
     (
@@ -76,7 +83,8 @@ def until(probe: Callable[[], T | None], seconds: float, what: str) -> T:
             last = f" (last: {error})"
         if time.monotonic() > deadline:
             raise Late(f"{what}: not within {seconds:.0f} s{last}")
-        time.sleep(0.2)
+        # A look is a process of its own, and the pods that are awaited want the cores.
+        time.sleep(0.5)
 
 
 def project(folder: Path, layout: Layout) -> Path:
@@ -120,7 +128,7 @@ class Testbed:
     folder: Path
     rig: cluster.Rig = field(default_factory=lambda: cluster.Rig(RIG))
     up_output: str = ""
-    """What the engine showed of the first ``up``."""
+    """What the engine showed of every ``up`` so far."""
 
     @property
     def layout(self) -> Layout:
@@ -181,8 +189,9 @@ class Testbed:
             try:
                 self.platform.up()
             finally:
-                self.up_output = output.read_text()
-                sys.stdout.write(self.up_output)
+                said = output.read_text()
+                self.up_output += said
+                sys.stdout.write(said)
 
     @contextmanager
     def changed(self) -> Iterator[Path]:
@@ -196,8 +205,8 @@ class Testbed:
             self.apply()
 
     def apply(self) -> None:
-        """Bring the stack to what its file says now."""
-        stack.up(self.stack)
+        """Bring the stack to what its file says now; a preview before it takes as long again."""
+        stack.up(self.stack, extra=["--skip-preview"])
         # Made anew when a login of the company's own was between.
         self.__dict__.pop("password", None)
 
@@ -218,8 +227,11 @@ class Testbed:
     # -- cluster ----------------------------------------------------------------------------------
 
     def kubectl(self, *words: str, given: str | None = None, timeout: float = 60) -> str:
-        kubectl = addons.Cluster(self.programs["kubectl"], self.layout.kubeconfig)
-        return kubectl.run(*words, given=given, timeout=timeout)
+        return self.cluster.run(*words, given=given, timeout=timeout)
+
+    @property
+    def cluster(self) -> addons.Cluster:
+        return addons.Cluster(self.programs["kubectl"], self.layout.kubeconfig)
 
     def get(self, kind: str, *words: str) -> list[dict[str, Any]]:
         """All objects of a kind, in the platform's namespace unless told otherwise."""
@@ -283,19 +295,35 @@ class Testbed:
 
     def kill_container(self, pod: str) -> None:
         """SIGKILL the main process of a pod's only container, as a lack of memory would."""
-        words = ("pod", pod, "-n", NAMESPACE, "-o", "jsonpath={.status.containerStatuses[0]}")
-        status = json.loads(self.kubectl("get", *words))
-        container, restarts = status["containerID"].removeprefix("containerd://"), status
-        machine.run_inside(
-            self.layout,
-            *("ctr", "--namespace=k8s.io", "tasks", "kill", "--signal", "SIGKILL", container),
-        )
+        before = self._container(pod, NAMESPACE)["restartCount"]
+        self._task(pod, NAMESPACE, "kill", "--signal", "SIGKILL")
 
         def again() -> bool | None:
-            now = json.loads(self.kubectl("get", *words))
-            return True if now["restartCount"] > restarts["restartCount"] else None
+            return True if self._container(pod, NAMESPACE)["restartCount"] > before else None
 
         until(again, 60, f"{pod} restarted")
+
+    def kill_for_good(self, pod: str, namespace: str) -> None:
+        """The same to a pod that is not started again in its place."""
+        self._task(pod, namespace, "kill", "--signal", "SIGKILL")
+
+    @contextmanager
+    def frozen(self, pod: str, namespace: str) -> Iterator[None]:
+        """A pod's only container hangs: connections are taken, and nothing is answered."""
+        self._task(pod, namespace, "pause")
+        try:
+            yield
+        finally:
+            self._task(pod, namespace, "resume")
+
+    def _container(self, pod: str, namespace: str) -> dict[str, Any]:
+        words = ("pod", pod, "-n", namespace, "-o", "jsonpath={.status.containerStatuses[0]}")
+        return json.loads(self.kubectl("get", *words))
+
+    def _task(self, pod: str, namespace: str, *words: str) -> None:
+        """What the node's containers can do and pods cannot ask for."""
+        container = self._container(pod, namespace)["containerID"].removeprefix("containerd://")
+        machine.run_inside(self.layout, "ctr", "--namespace=k8s.io", "tasks", *words, container)
 
     # -- node -------------------------------------------------------------------------------------
 

@@ -88,6 +88,21 @@ def test_a_service_gets_the_addresses_of_ready_pods(api):
     assert wait_for(ready, SECONDS, "two endpoints")
 
 
+def test_a_load_balancer_gets_an_address_and_other_services_get_none(api):
+    space = namespace(api)
+    for name, kind in (("door", "LoadBalancer"), ("inner", "ClusterIP")):
+        spec = {"type": kind, "selector": {"app": "x"}, "ports": [{"port": 443}]}
+        service = {"metadata": {"name": name}, "spec": spec}
+        api.create(f"/api/v1/namespaces/{space}/services", service)
+
+    def addresses(name: str) -> list[dict[str, str]]:
+        service = api.get(f"/api/v1/namespaces/{space}/services/{name}")
+        return service["status"]["loadBalancer"].get("ingress", [])
+
+    wait_for(lambda: addresses("door") or None, SECONDS, "an address")
+    assert addresses("inner") == []
+
+
 def test_a_claim_is_bound_when_its_pod_has_a_node_and_its_volume_goes_with_it(api):
     space = namespace(api)
     claims = f"/api/v1/namespaces/{space}/persistentvolumeclaims"
@@ -207,6 +222,35 @@ def test_nothing_outlives_a_kill(victims, programs, tmp_path):
     if victims == ["holder"]:
         wait_for(lambda: not Path(folder).exists() or None, 10, "the end of the folder")
     holder.communicate()
+
+
+def test_one_process_can_be_killed_and_started_again_and_the_others_go_on(programs, tmp_path):
+    with ControlPlane(tmp_path / "mine", programs=programs) as mine:
+        mine.run("sleeper", ["sleep", "1000"])
+        before = dict(mine.pids)
+        mine.kill("sleeper")
+        assert not alive(before["sleeper"])
+        assert "sleeper" not in mine.pids
+        with pytest.raises(RigError, match="no process 'sleeper'; there are supervisor, etcd"):
+            mine.kill("sleeper")
+        mine.restart("sleeper")
+        mine.api.create("/api/v1/namespaces", {"metadata": {"name": "kept"}})
+        mine.restart("kube-apiserver")
+        assert mine.api.get("/api/v1/namespaces/kept")
+        assert mine.failure is None
+        after = dict(mine.pids)
+        changed = {name for name in before if before[name] != after[name]}
+        assert changed == {"sleeper", "kube-apiserver"}
+    assert not any(map(alive, after.values()))
+
+
+def test_what_runs_besides_takes_all_others_with_it_when_it_ends_by_itself(programs, tmp_path):
+    mine = ControlPlane(tmp_path / "mine", programs=programs)
+    mine.start()
+    mine.run("short", ["sh", "-c", "sleep 1; echo alas; exit 3"])
+    with pytest.raises(RigError, match="short ended with status 3: alas"):
+        mine.wait()
+    mine.stop()
 
 
 def kill(plane: ControlPlane, name: str) -> None:

@@ -1,14 +1,17 @@
 """The builder takes the first tool that works, builds once per content, and fails in one line."""
 
+import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from infra.images import content_tag, team_image
-from rig import base_image, image_tools, images
+import infra.images
+from infra.images import LOADED, content_tag, operator_image, team_image
+from rig import base_image, cluster, image_tools, images, toolchain
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -249,12 +252,108 @@ def test_a_teams_image_is_a_notebook_with_its_packages(tools, tmp_path):
 
     archive = images.ensure(image, tmp_path / "log")
 
-    assert archive.reference == f"{images.REGISTRY}/" + team_image(
+    assert archive.reference == f"{LOADED}/" + team_image(
         "notebook", ["lightgbm==4.6.0", "xgboost==3.1.1"]
     )
     assert (keep / "requirements.txt").read_text() == "lightgbm==4.6.0\nxgboost==3.1.1\n"
     assert f"BASE={images.archive_of('notebook').reference}" in tools.calls()[-2]
     assert archive.path.is_file()
+
+
+@pytest.fixture
+def tool(tmp_path, monkeypatch):
+    """The toolchain has made everything; ``asked`` is what was asked of it."""
+    folder = tmp_path / "made"
+    folder.mkdir()
+    for name in ("pilot-agent", "envoy_bootstrap.json"):
+        (folder / name).write_text(f"made {name}")
+    asked = []
+
+    def ensure_all(only=()):
+        asked.extend(only)
+        return {"pilot-agent": folder / "pilot-agent"}
+
+    monkeypatch.setattr(toolchain, "ensure_all", ensure_all)
+    return asked
+
+
+def test_an_operator_is_made_of_what_the_toolchain_builds(tools, tmp_path, tool):
+    keep = tmp_path / "seen"
+    tools("docker", f'case "$1" in build) for c; do :; done; cp -rT "$c" {keep};; esac\n{SAVING}')
+
+    archive = images.ensure("istio-proxy", tmp_path / "log")
+
+    assert archive.reference == f"{LOADED}/{operator_image('istio-proxy')}"
+    assert set(tool) == {"pilot-agent"}
+    assert (keep / "bin" / "pilot-agent").read_text() == "made pilot-agent"
+    assert (keep / "bin" / "envoy_bootstrap.json").read_text() == "made envoy_bootstrap.json"
+
+
+def test_an_operator_whose_archive_is_there_builds_nothing(tmp_path, tool):
+    archive = images.archive_of("istio-proxy")
+    archive.path.parent.mkdir(parents=True)
+    archive.path.write_text("archive")
+
+    assert cluster.build_images(["istio-proxy"], {}) == {"istio-proxy": archive}
+    assert tool == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "built"),
+    [
+        ({}, False),
+        ({"spillway:domain": "example.com"}, False),
+        ({"spillway:domain": "example.com", "spillway:images": {"operators": "official"}}, False),
+        ({"spillway:images": {"operators": "built"}}, False),
+        ({"spillway:domain": "example.com", "spillway:images": {"operators": "built"}}, True),
+    ],
+)
+def test_operators_are_built_only_where_they_run_and_cannot_be_pulled(settings, built):
+    wanted = images.wanted(settings)
+
+    assert set(images.operator_images()) & set(wanted) == set(images.operator_images() * built)
+    assert not set(images.queue_images()) & set(wanted)
+
+
+def test_the_queue_is_built_for_a_cluster_with_pools():
+    pools = {"spillway:cluster": {"pools": {"a": {"tier": "onprem"}}}}
+
+    assert not set(images.queue_images()) & set(images.wanted(pools))
+    built = images.wanted({**pools, "spillway:images": {"operators": "built"}})
+    assert set(images.queue_images()) <= set(built)
+
+
+@pytest.mark.parametrize("change", ["istio/go.mod", "operators/istio-proxy/Dockerfile"])
+def test_an_operators_tag_follows_its_folder_and_its_programs_source(change, tmp_path, monkeypatch):
+    for file in ("go/istio/go.mod", "operators/istio-proxy/Dockerfile"):
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).write_text("before")
+    monkeypatch.setattr(infra.images, "RIG", tmp_path)
+    before = operator_image("istio-proxy")
+
+    next(tmp_path.glob(f"**/{change}")).write_text("after")
+
+    assert before.startswith("istio-proxy:")
+    assert operator_image("istio-proxy") != before
+
+
+@pytest.mark.parametrize(
+    ("tenant", "built"),
+    [
+        ({}, []),
+        ({"requirements": ["a==1"]}, ["notebook-team", "notebook-spark-team"]),
+        ({"requirements": ["a==1"], "profiles": ["small"]}, ["notebook-team"]),
+        (
+            {"requirements": ["a==1"], "profiles": ["small", "spark"]},
+            ["notebook-team", "notebook-spark-team"],
+        ),
+    ],
+)
+def test_a_teams_images_are_those_that_its_profiles_run(tenant, built):
+    people = {"spillway:login": {"provider": "dummy"}, "spillway:tenants": {"vision": tenant}}
+    wanted = images.wanted(people)
+
+    assert [one.name for one in wanted if isinstance(one, images.Image)] == built
 
 
 def test_a_team_without_packages_runs_the_image_itself():
@@ -280,6 +379,120 @@ def test_what_an_image_is_built_on_changes_its_tag(tmp_path):
 
     assert content_tag("below", tmp_path) != below
     assert content_tag("above", tmp_path) != above
+
+
+# -- what stays on disk ---------------------------------------------------------------------------
+
+DAY = 24 * 3600
+
+
+def archives(tmp_path, image="postgres", **ages):
+    """Files of archives in the store, each last used so many seconds ago."""
+    store = tmp_path / "cache" / "spillway" / "images"
+    store.mkdir(parents=True, exist_ok=True)
+    made = {}
+    for digit, age in ages.items():
+        file = store / f"{image}-{digit * 16}.tar"
+        file.write_text("archive")
+        os.utime(file, (time.time() - age, time.time() - age))
+        made[digit] = file
+    return made
+
+
+def test_a_build_leaves_two_archives_of_its_image_and_all_of_others(tools, tmp_path):
+    tools("docker", SAVING)
+    old = archives(tmp_path, a=3 * DAY, b=DAY, c=2 * DAY)
+    others = archives(tmp_path, "postgres-tools", a=9 * DAY, b=8 * DAY, c=7 * DAY)
+
+    new = images.ensure("postgres", tmp_path / "log").path
+
+    left = set(new.parent.glob("*.tar"))
+    assert left == {new, old["b"], *others.values()}
+
+
+def test_what_somebody_may_be_reading_stays(tools, tmp_path):
+    tools("docker", SAVING)
+    old = archives(tmp_path, a=60, b=600, c=3000, d=2 * 3600)
+
+    new = images.ensure("postgres", tmp_path / "log").path
+
+    assert set(new.parent.glob("*.tar")) == {new, old["a"], old["b"], old["c"]}
+
+
+def test_an_archive_that_is_used_again_is_no_longer_old(tools, tmp_path):
+    tools("docker", SAVING)
+    current = images.archive_of("postgres").path
+    archives(tmp_path, a=DAY, b=DAY)
+    current.write_text("archive")
+    os.utime(current, (1, 1))
+
+    images.ensure("postgres", tmp_path / "log")
+
+    assert time.time() - current.stat().st_mtime < 60
+
+
+def test_the_archive_that_an_image_is_built_on_is_used_by_that(tools, tmp_path):
+    tools("docker", SAVING)
+    below = images.archive_of("notebook").path
+    below.parent.mkdir(parents=True)
+    below.write_text("archive")
+    os.utime(below, (1, 1))
+
+    images.ensure("notebook-spark", tmp_path / "log")
+
+    assert time.time() - below.stat().st_mtime < 60
+
+
+def test_all_that_a_stack_needs_is_in_use_before_any_of_it_is_built(tools, tmp_path):
+    """Else the first of many teams' images to be built would end the archives of the others."""
+    tools("docker", SAVING)
+    teams = [images.team("notebook", [f"a=={n}"]) for n in range(5)]
+    store = images.archive_of("notebook").path.parent
+    store.mkdir(parents=True)
+    for team in ("notebook", *teams[1:]):
+        file = images.archive_of(team).path
+        file.write_text("archive")
+        os.utime(file, (1, 1))
+
+    cluster.build_images(teams, {})
+
+    assert all(images.archive_of(team).path.is_file() for team in teams)
+    assert len([call for call in tools.calls() if " build " in call]) == 1
+
+
+LISTED = """
+case "$*" in
+*" images "*) printf '%s\n' localhost/spillway/postgres:old localhost/spillway/mlflow:old \
+    localhost/spillway/postgres-tools:old "<none>:<none>";;
+*push*) for last; do :; done; rest=${last#*:}; echo archive > "${rest%%:*}";;
+esac
+"""
+
+
+def test_a_store_of_our_own_forgets_the_images_other_tags_alone(tools, tmp_path, monkeypatch):
+    tools("buildah", LISTED)
+    monkeypatch.setenv("SPILLWAY_BASE_IMAGE", "registry.example.com/debian:trixie")
+
+    images.ensure("postgres", tmp_path / "log")
+
+    removed = [call.partition(" rmi ")[2] for call in tools.calls() if " rmi " in call]
+    assert removed == ["localhost/spillway/postgres:old"]
+
+
+@pytest.mark.parametrize("tool", ["docker", "podman"])
+def test_a_store_that_others_use_is_left_alone(tool, tools, tmp_path):
+    tools(tool, SAVING)
+
+    images.ensure("postgres", tmp_path / "log")
+
+    assert not any("rmi" in call for call in tools.calls())
+
+
+def test_an_image_that_the_builder_keeps_ends_no_build(tools, tmp_path, monkeypatch):
+    tools("buildah", LISTED + 'case "$*" in *rmi*) exit 125;; esac\n')
+    monkeypatch.setenv("SPILLWAY_BASE_IMAGE", "registry.example.com/debian:trixie")
+
+    assert images.ensure("postgres", tmp_path / "log").path.is_file()
 
 
 def test_an_unknown_image_is_an_error_that_lists_the_known():

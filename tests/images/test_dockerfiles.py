@@ -8,10 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from infra import charts
 from infra.images import TEAM
-from rig import base_image, images
+from rig import base_image, images, toolchain
 
-NAMES = [*images.platform_images(), *images.notebook_images(), *images.rig_images()]
+NAMES = [
+    *images.platform_images(),
+    *images.notebook_images(),
+    *images.serving_images(),
+    *images.rig_images(),
+    *images.operator_images(),
+    *images.queue_images(),
+]
 FOLDERS = [*(images.find(name).folder for name in NAMES), images.IMAGES / TEAM]
 ROOT_ON_PURPOSE = {"helper"}
 """It makes and removes volumes' folders, which belong to the node's root."""
@@ -79,7 +87,7 @@ def test_an_image_is_made_from_the_one_base_or_from_nothing(folder):
     assert origins <= {"${BASE}", "scratch"}
     if "${BASE}" in origins:
         ours = {f"BASE=spillway/{name}" for name in images.notebook_images()}
-        bases = values(folder, "ARG")
+        bases = [line for line in values(folder, "ARG") if line.startswith("BASE=")]
         assert len(bases) == 1
         assert bases[0] == f"BASE={base_image.PUBLIC}" or bases[0] in ours
 
@@ -191,6 +199,8 @@ def test_a_script_can_be_parsed_and_executed(script):
         ("hub", "requirements.txt", r"^jupyterhub==(\S+)"),
         ("notebook", "requirements.txt", r"^jupyterhub==(\S+)"),
         ("notebook-spark", "requirements.txt", r"^pyspark==(\S+)"),
+        ("model-server", "requirements.txt", r"^mlserver==(\S+)"),
+        ("storage-initializer", "requirements.txt", r"^mlflow-skinny==(\S+)"),
         ("proxy", "package.json", r'"configurable-http-proxy": "([^"]+)"'),
     ],
 )
@@ -200,6 +210,24 @@ def test_the_pinned_version_is_the_labelled_one(name, file, pinned):
 
     assert version is not None
     assert f'version="{version[1]}"' in (folder / "Dockerfile").read_text()
+
+
+@pytest.mark.parametrize("name", [*images.operator_images(), *images.queue_images()])
+def test_an_operators_version_is_the_labelled_one(name):
+    (source,) = [s for s in charts.read().modules.values() if name in s.images]
+    built = source.release.removeprefix("v")
+
+    assert f'version="{built}"' in (images.find(name).folder / "Dockerfile").read_text()
+
+
+@pytest.mark.parametrize("name", [*images.operator_images(), *images.queue_images()])
+def test_an_operators_image_takes_all_that_it_is_given_from_its_tool(name):
+    image = images.find(name)
+    copied = " ".join(values(image.folder, "COPY"))
+
+    assert image.tool in {*toolchain.OPERATORS, *toolchain.QUEUE}
+    assert all(f"bin/{file} " in copied for file in image.files)
+    assert copied.count("bin/") - copied.count("/bin/") == len(image.files)
 
 
 def test_hub_and_notebooks_are_of_one_version():

@@ -48,7 +48,23 @@ def access(**changed: Any) -> str:
 
 
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/0123"
+TAINT_TAG = {
+    "key": "k8s.io/cluster-autoscaler/node-template/taint/a",
+    "value": "true",
+    "propagateAtLaunch": False,
+}
 GOOD: dict[str, dict[str, Any]] = {
+    "aws:secretsmanager/secretVersion:SecretVersion": {
+        "secretId": UNKNOWN,
+        "secretStringWo": Secret("agent-token-1"),
+        "secretStringWoVersion": 1,
+    },
+    "gcp:artifactregistry/repositoryIamMember:RepositoryIamMember": {
+        "repository": "images",
+        "location": "europe-west3",
+        "role": "roles/artifactregistry.reader",
+        "member": "serviceAccount:nodes@example-ds.iam.gserviceaccount.com",
+    },
     "aws:ec2/vpc:Vpc": {"cidrBlock": "10.64.0.0/16", "tags": {"a": "b"}},
     "aws:ec2/subnet:Subnet": {
         "vpcId": UNKNOWN,
@@ -537,6 +553,17 @@ MISTAKES = [
     mistake("InstanceTemplate", "no semicolon at the end",
             {"metadata": {"kube-env": 'AUTOSCALER_ENV_VARS: "os=linux;"\n'}}),
     mistake("InstanceGroupManager", "a zone such as", {"zone": "europe-west3"}),
+    mistake("Group", "must be value:effect", {"tags": [TAINT_TAG]}),
+    mistake("Group", "taint/a twice", {"tags": [TAINT_TAG, TAINT_TAG]}),
+    mistake("LaunchTemplate", "belongs into networkInterfaces",
+            {"networkInterfaces": [{"deviceIndex": 0}], "vpcSecurityGroupIds": [UNKNOWN]}),
+    mistake("aws SecretVersion", "secretStringWo needs secretStringWoVersion as well",
+            {"secretStringWoVersion": NOT_GIVEN}),
+    mistake("InstanceTemplate", "has two taints a: one is lost",
+            {"metadata.kube-env": "AUTOSCALER_ENV_VARS: node_taints=a=b:NoSchedule,a=b:NoExecute"}),
+    mistake("InstanceTemplate", "g2-standard-8 has GPUs of its own",
+            {"guestAccelerators": [{"type": "nvidia-l4", "count": 1}]}),
+    mistake("RepositoryIamMember", "must be user:…", {"member": "nodes@example.com"}),
     mistake("Network", "1 to 63 small letters", {"name": "Net"}),
     mistake("Network", "must be one of DELETE, ABANDON", {"deletionPolicy": "KEEP"}),
     mistake("Vpc", "begins with aws:, which is AWS' own", {"tags": {"aws:x": "y"}}),

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from staging import config_of, new_stage
+from staging import both, config_of, new_stage
 from test_destructive_edits import verdict_on
 
 from rig.plugins.cloud.seed import seed
@@ -45,7 +45,7 @@ THEIRS = {
 }
 
 
-@pytest.mark.parametrize("name", THEIRS)
+@pytest.mark.parametrize("name", both(THEIRS))
 def test_what_was_there_is_imported_and_locked_from_the_first_moment(name, tmp_path):
     cloud, provider, bucket, database = THEIRS[name]
     stage = new_stage(tmp_path, name)

@@ -6,7 +6,8 @@ from typing import Any
 from computed_aws import REGION
 
 from components import aws
-from components.shapes import Peer, Subject
+from components.cluster.nodes import NodePool
+from components.shapes import Join, Machines, Peer, Subject
 
 PEER = Peer(address="203.0.113.10", asn=65010, networks=["10.10.0.0/16"])
 JWKS = json.dumps({"keys": [{"kty": "RSA", "kid": "test", "alg": "RS256", "n": "AQ", "e": "AQAB"}]})
@@ -64,7 +65,43 @@ def registry(name: str = "registry", **changes: Any) -> aws.Registry:
     return aws.Registry(name, aws.RegistryArgs(**{"images": ["mlflow", "postgres"], **changes}))
 
 
+TOKEN = "hunter2joins"
+JOIN = Join(server="https://10.10.0.5:6443", version="v1.36.2+k3s1")
+
+
+def machines(**changes: Any) -> Machines:
+    pool = NodePool(name="l4", tier="burst", accelerator="l4", gpus=1)
+    defaults = {
+        "pool": pool,
+        "machine": "g6.xlarge",
+        "image": "ami-0123456789abcdef0",
+        "maximum": 5,
+        "join": JOIN,
+    }
+    return Machines(**{**defaults, **changes})
+
+
+def burst_nodes(name: str = "nodes", **changes: Any) -> aws.BurstNodes:
+    given = {"region": REGION, "company": ["10.10.0.0/16"], "token": TOKEN, **changes}
+    if "network" not in given:
+        given["network"] = network(f"{name}-network")
+    if "registry" not in given:
+        given["registry"] = registry(f"{name}-registry")
+    return aws.BurstNodes(name, aws.BurstNodesArgs(**given))
+
+
+def burst_pool(name: str = "pool-l4", **changes: Any) -> aws.BurstPool:
+    given = {"region": REGION, "cluster": "prod", "machines": machines(), **changes}
+    if "network" not in given:
+        given["network"] = network(f"{name}-network")
+    if "nodes" not in given:
+        given["nodes"] = burst_nodes(f"{name}-nodes", network=given["network"])
+    return aws.BurstPool(name, aws.BurstPoolArgs(**given))
+
+
 BUILDERS = {
+    "spillway:aws:BurstNodes": burst_nodes,
+    "spillway:aws:BurstPool": burst_pool,
     "spillway:aws:Network": network,
     "spillway:aws:Database": database,
     "spillway:aws:ObjectStore": object_store,

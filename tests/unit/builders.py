@@ -17,18 +17,33 @@ from components import (
     MlflowArgs,
     Tenant,
     TenantArgs,
+    TenantRoles,
+    TenantRolesArgs,
+    door,
     hub,
     network,
     onprem,
     shapes,
 )
+from components.batch import BatchScoring, BatchScoringArgs
+from components.certificates import PARTS as PARTS_OF_CERT_MANAGER
+from components.certificates import CertManager, CertManagerArgs
+from components.cluster.nodes import NodePool
+from components.cluster.queue import Queue, QueueArgs, QueuedPool
+from components.cluster.spend_guard import SpendGuard, SpendGuardArgs
+from components.door.issuers import Certificates, CertificatesArgs
 from components.hub.proxy import Proxy, ProxyArgs
 from components.hub.puller import Puller, PullerArgs
 from components.hub.viewer import Viewer, ViewerArgs
 from components.labels import labels
+from components.mesh import Mesh, MeshArgs
 from components.mlflow import consumer
+from components.model import ModelDeployment, ModelDeploymentArgs, Version
+from components.model_pod import Images
 from components.pods import PullPolicy
+from components.seldon import Seldon, SeldonArgs
 from components.tenant import Platform
+from components.tenant_roles import RULES
 from rig.rehearsal.scenes import config_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -125,6 +140,7 @@ def platform(**changes: Any) -> Platform:
         "spawner": hub.spawner("spillway", "jupyterhub"),
         "viewer": hub.viewer("spillway", "jupyterhub"),
         "api_server": network.to_api_server(NODES),
+        "roles": {who: f"role-{who}" for who in RULES},
     }
     return Platform(**{**defaults, **changes})
 
@@ -181,7 +197,9 @@ def team(**changes: Any) -> hub.Team:
 
 PROFILES = {
     "small": hub.Profile(title="Small", description="1 core", cpu=1, memory="2Gi"),
-    "gpu-l4": hub.Profile(title="GPU L4", description="4 cores", cpu=4, memory="16Gi", pool="l4"),
+    "gpu-l4": hub.Profile(
+        title="GPU L4", description="4 cores", cpu=4, memory="16Gi", accelerator="l4"
+    ),
 }
 SERVERS = hub.Servers(
     home_size="5Gi",
@@ -262,16 +280,190 @@ def guard(name: str = "guard") -> Guard:
     return Guard(name, GuardArgs(audiences=["sts.amazonaws.com"]))
 
 
+def tenant_roles(name: str = "tenant-roles") -> TenantRoles:
+    return TenantRoles(name, TenantRolesArgs())
+
+
+CHART = Path("/charts")
+"""Never read here: the engine's provider renders it."""
+API_SERVER = network.to_api_server(NODES)
+
+
+def cert_manager(name: str = "cert-manager", **changes: Any) -> CertManager:
+    defaults = {
+        "namespace": name,
+        "chart": CHART,
+        "images": {part: f"example.com/{part}:1" for part in PARTS_OF_CERT_MANAGER},
+        "pull_policy": PullPolicy.IF_NOT_PRESENT,
+        "api_server": API_SERVER,
+        "nodes": NODES,
+    }
+    return CertManager(name, CertManagerArgs(**{**defaults, **changes}))
+
+
+def mesh(name: str = "mesh", **changes: Any) -> Mesh:
+    defaults = {
+        "namespace": name,
+        "base": CHART,
+        "istiod": CHART,
+        "pilot": "example.com/pilot:1",
+        "proxy": "example.com/proxy:1",
+        "upstream_envoy": False,
+        "pull_policy": PullPolicy.IF_NOT_PRESENT,
+        "replicas": 2,
+        "api_server": API_SERVER,
+        "gateways": door.gateway_pods(),
+        "nodes": NODES,
+    }
+    return Mesh(name, MeshArgs(**{**defaults, **changes}))
+
+
+OWN = NodePool(name="own", tier="onprem", accelerator="l4", gpus=8)
+CLOUD = NodePool(name="cloud", tier="burst", accelerator="l4", gpus=1)
+
+
+def queue(name: str = "queue", **changes: Any) -> Queue:
+    defaults = {
+        "namespace": name,
+        "chart": CHART,
+        "definitions": [],
+        "image": "example.com/kueue:1",
+        "pull_policy": PullPolicy.IF_NOT_PRESENT,
+        "api_server": API_SERVER,
+        "pools": [QueuedPool(nodes=OWN, machines=2), QueuedPool(nodes=CLOUD, machines=8)],
+        "tenants": {"vision": {"own": 4, "cloud": 2}, "language": {"own": 8, "cloud": 4}},
+    }
+    return Queue(name, QueueArgs(**{**defaults, **changes}))
+
+
+def spend_guard(name: str = "spend-guard") -> SpendGuard:
+    return SpendGuard(name, SpendGuardArgs())
+
+
+def route(name: str = "mlflow") -> door.Route:
+    return door.Route(
+        host=f"{name}.ds.example.com",
+        namespace="spillway",
+        service=name,
+        port=5000,
+        pods=consumer("spillway", name),
+        target_port=5000,
+    )
+
+
+def front_door(name: str = "front-door", **changes: Any) -> door.FrontDoor:
+    defaults = {
+        "namespace": name,
+        "chart": CHART,
+        "models": "models.ds.example.com",
+        "routes": [route()],
+        "signer": door.OwnAuthority(),
+        "control_plane": network.egress([network.pods_in("istio-system", {"app": "istiod"})], 1),
+        "ready": (),
+        "pull_policy": PullPolicy.IF_NOT_PRESENT,
+    }
+    return door.FrontDoor(name, door.FrontDoorArgs(**{**defaults, **changes}))
+
+
+def certificates(name: str = "front-door", **changes: Any) -> Certificates:
+    defaults = {
+        "namespace": name,
+        "hosts": ["hub.ds.example.com"],
+        "signer": door.OwnAuthority(),
+    }
+    return Certificates(name, CertificatesArgs(**{**defaults, **changes}))
+
+
+ROLE = Path(__file__).with_name("seldon_role.yaml")
+"""In the shape of the project's own, which is not always here."""
+
+
+def seldon(name: str = "seldon", **changes: Any) -> Seldon:
+    defaults = {
+        "namespace": name,
+        "role": ROLE,
+        "image": "example.com/seldon:1",
+        "pull_policy": PullPolicy.IF_NOT_PRESENT,
+        "gateway": door.GATEWAY,
+        "api_server": API_SERVER,
+        "nodes": NODES,
+        "ready": (),
+    }
+    return Seldon(name, SeldonArgs(**{**defaults, **changes}))
+
+
+MODELS = "models.ds.example.com"
+
+
+def model_access(name: str = "model-access", **changes: Any) -> door.ModelAccess:
+    defaults = {
+        "namespace": "front-door",
+        "chosen": door.CHOSEN,
+        "host": MODELS,
+        "others": ["mlflow.ds.example.com"],
+        "issuer": "https://issuer.example.com",
+        "tenants": ["vision", "language"],
+    }
+    return door.ModelAccess(name, door.ModelAccessArgs(**{**defaults, **changes}))
+
+
+SERVERS_OF_MODELS = Images(
+    server="localhost/spillway/model-server:1",
+    fetcher="localhost/spillway/storage-initializer:1",
+    pull_policy=PullPolicy.IF_NOT_PRESENT,
+)
+
+
+def model(name: str = "iris", **changes: Any) -> ModelDeployment:
+    defaults = {
+        "model": name,
+        "namespace": "vision",
+        "tenant": "vision",
+        "versions": [Version(uri="models:/iris/7", traffic=100)],
+        "host": MODELS,
+        "images": SERVERS_OF_MODELS,
+        "tracking_uri": "http://mlflow.spillway.svc:5000",
+        "storage": storage(),
+    }
+    return ModelDeployment(name, ModelDeploymentArgs(**{**defaults, **changes}))
+
+
+def batch(name: str = "nightly", **changes: Any) -> BatchScoring:
+    defaults = {
+        "batch": name,
+        "namespace": "vision",
+        "tenant": "vision",
+        "model": "models:/iris/7",
+        "input": "s3://tenant-vision/in/",
+        "output": "s3://tenant-vision/scored/",
+        "images": SERVERS_OF_MODELS,
+        "tracking_uri": "http://mlflow.spillway.svc:5000",
+        "storage": storage(),
+    }
+    return BatchScoring(name, BatchScoringArgs(**{**defaults, **changes}))
+
+
 PARTS = {
+    "spillway:index:Certificates": certificates,
     "spillway:index:Proxy": proxy,
     "spillway:index:Viewer": viewer,
     "spillway:index:Puller": puller,
+    "spillway:cluster:Queue": queue,
 }
-"""Made by the hub alone."""
+"""Made by the hub alone, and what a cluster has once."""
 BUILDERS = {
     "spillway:index:FencedNamespace": namespace,
     "spillway:index:Guard": guard,
+    "spillway:index:CertManager": cert_manager,
+    "spillway:index:Mesh": mesh,
+    "spillway:cluster:SpendGuard": spend_guard,
+    "spillway:index:FrontDoor": front_door,
+    "spillway:index:ModelAccess": model_access,
+    "spillway:index:ModelDeployment": model,
+    "spillway:index:BatchScoring": batch,
+    "spillway:index:Seldon": seldon,
     "spillway:index:Tenant": tenant,
+    "spillway:index:TenantRoles": tenant_roles,
     "spillway:index:JupyterHub": jupyterhub,
     "spillway:onprem:Database": database,
     "spillway:onprem:ObjectStore": object_store,
@@ -292,6 +484,12 @@ def everything() -> list[pulumi.Output[str]]:
             api_server=network.to_api_server(NODES),
         ).urn,
         tenant().urn,
+        front_door().urn,
+        mesh().urn,
+        cert_manager().urn,
+        seldon().urn,
+        model_access().urn,
+        model().urn,
         jupyterhub(node_port=30080, pod_network=pods).urn,
     ]
 

@@ -3,7 +3,8 @@
 from typing import Any
 
 from components import gcp
-from components.shapes import Peer, Subject
+from components.cluster.nodes import NodePool
+from components.shapes import Join, Machines, Peer, Subject
 
 PROJECT, REGION = "example-ds", "europe-west3"
 PEER = Peer(address="203.0.113.10", asn=65010, networks=["10.10.0.0/16"])
@@ -70,7 +71,56 @@ def registry(name: str = "registry", **changes: Any) -> gcp.Registry:
     return gcp.Registry(name, gcp.RegistryArgs(**{**defaults, **changes}))
 
 
+TOKEN = "hunter2joins"
+JOIN = Join(server="https://10.10.0.5:6443", version="v1.36.2+k3s1")
+
+
+def machines(**changes: Any) -> Machines:
+    pool = NodePool(name="l4", tier="burst", accelerator="l4", gpus=1)
+    defaults = {
+        "pool": pool,
+        "machine": "g2-standard-4",
+        "image": "projects/example-ds/global/images/family/gpu-node",
+        "maximum": 5,
+        "join": JOIN,
+    }
+    return Machines(**{**defaults, **changes})
+
+
+def burst_nodes(name: str = "nodes", **changes: Any) -> gcp.BurstNodes:
+    defaults = {
+        "project": PROJECT,
+        "region": REGION,
+        "cidr": "10.96.0.0/20",
+        "company": ["10.10.0.0/16"],
+        "token": TOKEN,
+    }
+    given = {**defaults, **changes}
+    if "network" not in given:
+        given["network"] = network(f"{name[:36]}-net")
+    if "registry" not in given:
+        given["registry"] = registry(f"{name[:33]}-images")
+    return gcp.BurstNodes(name, gcp.BurstNodesArgs(**given))
+
+
+def burst_pool(name: str = "pool-l4", **changes: Any) -> gcp.BurstPool:
+    defaults = {
+        "project": PROJECT,
+        "region": REGION,
+        "zones": [f"{REGION}-a", f"{REGION}-b"],
+        "machines": machines(),
+    }
+    given = {**defaults, **changes}
+    if "network" not in given:
+        given["network"] = network(f"{name[:36]}-net")
+    if "nodes" not in given:
+        given["nodes"] = burst_nodes(f"{name[:34]}-nodes", network=given["network"])
+    return gcp.BurstPool(name, gcp.BurstPoolArgs(**given))
+
+
 BUILDERS = {
+    "spillway:gcp:BurstNodes": burst_nodes,
+    "spillway:gcp:BurstPool": burst_pool,
     "spillway:gcp:Network": network,
     "spillway:gcp:Database": database,
     "spillway:gcp:ObjectStore": object_store,

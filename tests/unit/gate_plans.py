@@ -302,6 +302,63 @@ KUBERNETES = (
     ),
 )
 
+NO_TRAFFIC = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+
+
+def tenant(name: str) -> tuple[Made, ...]:
+    """A team's namespace with its fences."""
+    component, place = f"index:Tenant tenant-{name}", {"namespace": name}
+    policy = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
+    return (
+        Made(
+            component,
+            "kubernetes:core/v1:Namespace",
+            f"tenant-{name}-namespace",
+            {"metadata": {"name": name, "labels": {"spillway.dev/tenant": "true"}}},
+        ),
+        Made(
+            component,
+            policy,
+            f"tenant-{name}-default-deny",
+            {"metadata": place, "spec": NO_TRAFFIC},
+            protect=False,
+        ),
+        Made(
+            component,
+            policy,
+            f"tenant-{name}-tracking",
+            {"metadata": place, "spec": {**NO_TRAFFIC, "egress": [{"to": [{"podSelector": {}}]}]}},
+            protect=False,
+        ),
+        Made(
+            component,
+            "kubernetes:core/v1:ResourceQuota",
+            f"tenant-{name}-quota",
+            {"metadata": place, "spec": {"hard": {"requests.cpu": "8"}}},
+            protect=False,
+        ),
+    )
+
+
+ADMISSION = "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicy"
+GUARD = (
+    Made(
+        "index:Guard guard",
+        ADMISSION,
+        "guard-pods-policy",
+        {"spec": {"failurePolicy": "Fail", "validations": [{"expression": "true"}]}},
+        protect=False,
+    ),
+    Made(
+        "index:Guard guard",
+        f"{ADMISSION}Binding",
+        "guard-pods-binding",
+        {"spec": {"validationActions": ["Deny"]}},
+        protect=False,
+    ),
+)
+TENANTS = (*tenant("vision"), *tenant("language"), *GUARD)
+
 CONFIG: Mapping[str, Any] = {
     "cloud": "aws",
     "cluster": {

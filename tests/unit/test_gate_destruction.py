@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
-from gate_plans import AWS, CONFIG, GCP, KUBERNETES, Made, Planned
+from gate_plans import AWS, CONFIG, GCP, KUBERNETES, TENANTS, Made, Planned
 
 from infra.gate import judge
 from infra.gate.dangers import DANGERS, Danger
@@ -259,9 +259,44 @@ ON_GCP = (
     ),
 )
 
+ON_TENANTS = (
+    Edit(
+        "the guard is no longer in the program",
+        lambda p: p.delete("guard-pods-policy"),
+        "ValidatingAdmissionPolicy guard-pods-policy` is deleted: from then on a tenant's account",
+    ),
+    Edit(
+        "the guard is bound to nothing",
+        lambda p: p.delete("guard-pods-binding"),
+        "ValidatingAdmissionPolicyBinding guard-pods-binding` is deleted: from then on a tenant's",
+    ),
+    Edit(
+        "a guard that fails lets everything through",
+        lambda p: p.update("guard-pods-policy", spec__failurePolicy="Ignore"),
+        "guard-pods-policy` is weakened: from then on a tenant's account",
+        "spec.failurePolicy: Fail → Ignore",
+    ),
+    Edit(
+        "the guard only warns",
+        lambda p: p.update("guard-pods-binding", spec__validationActions=["Warn"]),
+        "guard-pods-binding` is weakened: from then on a tenant's account",
+    ),
+    Edit(
+        "a namespace without its fence",
+        lambda p: p.delete("tenant-vision-default-deny"),
+        "NetworkPolicy tenant-vision-default-deny` is deleted: from then on all pods",
+    ),
+    Edit(
+        "a team without a quota",
+        lambda p: p.delete("tenant-vision-quota"),
+        "ResourceQuota tenant-vision-quota` is deleted: from then on its namespace",
+    ),
+)
+
 CASES = [
     *(pytest.param(on(*AWS), e, CONFIG, id=f"aws: {e.what}") for e in ON_AWS),
     *(pytest.param(on(*GCP), e, {**CONFIG, "cloud": "gcp"}, id=f"gcp: {e.what}") for e in ON_GCP),
+    *(pytest.param(on(*TENANTS), e, CONFIG, id=f"tenants: {e.what}") for e in ON_TENANTS),
 ]
 
 
@@ -317,12 +352,57 @@ def test_a_harmless_edit_passes(edit: Callable[[Planned], str]):
     assert judge(plan.json(), {**CONFIG, "budget": {}}).reasons == ()
 
 
+def leaves(plan: Planned, name: str) -> None:
+    """A tenant that is taken out of the stack file."""
+    for made in list(plan.made.values()):
+        if made.name.startswith(f"tenant-{name}-"):
+            plan.delete(made.name)
+
+
+def without(edit: Callable[[Planned], object]) -> tuple[str, ...]:
+    """Why an edit of the tenants is refused."""
+    plan = Planned(*TENANTS, *KUBERNETES)
+    edit(plan)
+    return judge(plan.json(), {**CONFIG, "budget": {}}).reasons
+
+
+def test_fences_go_with_their_namespace_and_only_the_namespace_is_told():
+    (reason,) = without(lambda plan: leaves(plan, "vision"))
+
+    assert "Namespace tenant-vision-namespace` is deleted" in reason
+
+
+def test_the_guard_may_go_when_there_is_no_tenant_left():
+    def everybody(plan: Planned) -> None:
+        for name in ("vision", "language"):
+            leaves(plan, name)
+        for name in ("guard-pods-policy", "guard-pods-binding"):
+            plan.delete(name)
+
+    reasons = without(everybody)
+
+    assert ["namespace`" in reason for reason in reasons] == [True, True]
+
+
+def test_the_guard_may_not_go_with_one_tenant_of_two():
+    def one(plan: Planned) -> None:
+        leaves(plan, "vision")
+        plan.delete("guard-pods-policy")
+
+    assert [r for r in without(one) if "guard-pods-policy` is deleted" in r]
+
+
+def test_a_policy_that_only_lets_something_through_may_go():
+    assert without(lambda plan: plan.delete("tenant-vision-tracking")) == ()
+
+
 PAIRS = [
     (True, False),
     (False, True),
     (14, 7),
     (14, 0),
-    *((word, "other") for word in ("Enabled", "enforced", "IMMUTABLE", "ENCRYPTED_ONLY")),
+    *((w, "other") for w in ("Enabled", "enforced", "IMMUTABLE", "ENCRYPTED_ONLY", "Fail")),
+    (["Deny"], ["Warn"]),
 ]
 
 

@@ -19,17 +19,26 @@ NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 LABEL = re.compile(r"[a-z0-9_-]{0,63}")
 RANDOM = len("-1234567")
 LONG = "a-name-as-long-as-components-may-have-it"
-IDS = {"secretId": 255, "workloadIdentityPoolId": 32, "repositoryId": 63, "roleId": 64}
+IDS = {
+    "accountId": 30,
+    "secretId": 255,
+    "workloadIdentityPoolId": 32,
+    "repositoryId": 63,
+    "roleId": 64,
+}
 """https://cloud.google.com/iam/docs/reference/rest/v1/projects.roles and the like."""
 NAMED_BY_US = {"ManagedFolder", "Database", "User"}
 NAMELESS = {
+    "Account",
     "Connection",
     "IAMCustomRole",
     "IAMMember",
     "ManagedFolderIamMember",
     "NetworkPeeringRoutesConfig",
     "Repository",
+    "RepositoryIamMember",
     "Secret",
+    "SecretIamMember",
     "SecretVersion",
     "WorkloadIdentityPool",
     "WorkloadIdentityPoolProvider",

@@ -7,7 +7,8 @@ from recording import recorded
 
 from components import shapes
 from components.guard import audiences
-from components.tenant import SPARK, STORAGE
+from components.tenant import STORAGE
+from components.tenant_roles import SPARK
 
 POLICY, BINDING = "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"
 GONE = ("UPDATE", "DELETE")
@@ -125,3 +126,34 @@ def test_without_a_cloud_there_is_no_token(engine, resolve):
     resolve(lambda: builders.Guard("guard", builders.GuardArgs()).urn)
 
     assert any("in []" in e for e in expressions(engine).values())
+
+
+# -- models that teams deploy by themselves -------------------------------------------------------
+
+
+def test_a_teams_own_deployment_is_judged_when_it_is_made_and_when_it_changes(made):
+    (deployments,) = policies(made)["guard-models-policy"]["matchConstraints"]["resourceRules"]
+
+    assert deployments["operations"] == ["CREATE", "UPDATE"]
+    assert deployments["resources"] == ["seldondeployments"]
+    # An older version of the kind would be a way around a rule for the newest.
+    assert deployments["apiVersions"] == ["*"]
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "serviceAccountName",
+        "nodeName",
+        "priorityClassName",
+        "tolerations",
+        "volumes",
+        "containers.env",
+        "containers.envFrom",
+        "metadata.labels",
+    ],
+)
+def test_of_a_models_pod_it_judges_each_place_by_which_it_could_be_something_else(made, place):
+    rules = expressions(made, "guard-models-policy")
+
+    assert [m for m in rules if f".{place}:" in m], rules.keys()

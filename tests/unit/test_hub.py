@@ -275,7 +275,7 @@ def test_the_hub_understands_what_it_is_told():
     assert told.viewer == "http://jupyterhub-tracking-ui.spillway.svc:8090"
     assert told.login.hosted_domain == "example.com"
     assert told.servers.start_seconds == 300
-    assert told.profiles["gpu-l4"].pool == "l4"
+    assert told.profiles["gpu-l4"].accelerator == "l4"
     team = told.tenants["vision"]
     assert (team.namespace, team.secret) == ("vision", "storage")
     assert team.environment == {

@@ -10,6 +10,8 @@ import builders
 import pytest
 from hub_code import profiles, progress, told
 
+from components.cluster.queue import LOCAL_QUEUE, PRIORITIES, PRIORITY_LABEL, QUEUE_LABEL
+
 GIB = 2**30
 SERVERS = {
     "home_size": "5Gi",
@@ -57,7 +59,7 @@ DOCUMENT: dict[str, Any] = {
     "profiles": {
         "small": profile(),
         "large": profile(title="Large", cpu=4, memory="16Gi"),
-        "gpu-l4": profile(title="GPU L4", cpu=4, memory="16Gi", pool="l4"),
+        "gpu-l4": profile(title="GPU L4", cpu=4, memory="16Gi", accelerator="l4"),
         "spark": profile(title="Spark", spark=True),
     },
     "servers": SERVERS,
@@ -190,15 +192,22 @@ def test_a_server_may_use_its_profile_and_is_promised_a_part_of_it():
     assert (found["cpu_limit"], found["cpu_guarantee"]) == (4, 0.4)
     assert (found["mem_limit"], found["mem_guarantee"]) == (16 * GIB, 8 * GIB)
     assert found["extra_resource_limits"] == {}
-    assert (found["node_selector"], found["tolerations"]) == ({}, [])
+    assert (found["node_selector"], found["extra_annotations"]) == ({}, {})
+    assert found["extra_labels"] == {"spillway.dev/role": "notebook"}
 
 
-def test_a_gpu_profile_is_one_gpu_on_a_node_of_its_pool():
+def test_a_gpu_profile_waits_for_one_gpu_of_its_kind_and_is_not_interrupted():
     found = profiles.size(known().profiles["gpu-l4"])
 
     assert found["extra_resource_limits"] == {"nvidia.com/gpu": "1"}
-    assert found["node_selector"] == {"spillway.dev/pool": "l4"}
-    assert {t["key"] for t in found["tolerations"]} == {"nvidia.com/gpu", "spillway.dev/pool"}
+    assert found["node_selector"] == {"spillway.dev/accelerator": "l4"}
+    assert found["extra_labels"] == {
+        "spillway.dev/role": "notebook",
+        QUEUE_LABEL: LOCAL_QUEUE,
+        PRIORITY_LABEL: "notebook",
+    }
+    assert "notebook" in PRIORITIES
+    assert found["extra_annotations"] == {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
 
 
 def test_every_profile_sets_the_same_so_that_nothing_is_left_of_the_one_before():

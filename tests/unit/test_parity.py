@@ -18,7 +18,15 @@ from infra import providers, stack
 from infra.clouds import HUB, pick
 from infra.settings import load
 
-SHAPES = ("Network", "Database", "ObjectStore", "Identity", "Registry")
+SHAPES = (
+    "Network",
+    "Database",
+    "ObjectStore",
+    "Identity",
+    "Registry",
+    "BurstNodes",
+    "BurstPool",
+)
 CLOUDS = {"prod": aws, "prod-gcp": gcp}
 ONLY_ON_GCP = re.compile(r"kubernetes:core/v1:ConfigMap identity(-tenant-[a-z]+)?-login")
 """Google's clients want a file in their namespace that says where the token is; AWS' read

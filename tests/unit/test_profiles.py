@@ -8,7 +8,9 @@ import pulumi
 import pytest
 from recording import recorded
 
+from components.cluster.queue import READY_SECONDS
 from infra import settings, stack
+from infra.notebooks import patience
 from infra.profiles import SIZES, allowed, profiles
 from infra.sections import in_bytes
 
@@ -33,13 +35,27 @@ def test_without_pools_there_is_no_gpu_profile(engine):
     assert list(profiles(load("dev"))) == ["small", "large", "spark"]
 
 
-def test_a_gpu_profile_says_which_gpu_and_which_pool(engine):
+def test_a_gpu_profile_says_which_gpu_and_whose(engine):
     found = profiles(load())["gpu-a100"]
 
     assert found.title == "GPU A100-80GB (a100)"
-    assert found.pool == "a100"
+    assert found.accelerator == "a100-80gb"
     assert "one GPU" in found.description
-    assert {p.pool for p in profiles(load()).values()} == {None, "a100", "l4"}
+    accelerators = {p.accelerator for p in profiles(load()).values()}
+    assert accelerators == {None, "a100-80gb", "l4"}
+
+
+def test_a_pool_that_only_adds_to_the_companys_own_has_no_profile_of_its_own(engine):
+    own = {"tier": "onprem", "accelerator": "l4", "nodes": ["gpu-7"]}
+    rented = {"tier": "burst", "accelerator": "l4", "maxNodes": 2}
+    document = settings.Settings.model_validate({"cluster": {"pools": {"far": rented, "own": own}}})
+
+    assert [name for name in profiles(document) if name.startswith("gpu")] == ["gpu-own"]
+
+
+def test_a_server_may_wait_for_a_machine_of_the_cloud(engine):
+    assert patience(load("dev")) == 300
+    assert patience(load()) > READY_SECONDS
 
 
 def test_only_the_spark_profile_has_spark(engine):
@@ -99,18 +115,38 @@ def own_image():
     return stack.assemble()
 
 
+def own_packages():
+    """A team with packages of its own, and without Spark."""
+    config = builders.stack_config("prod")
+    own = json.loads(config["spillway:tenants"])
+    own["vision"] |= {"requirements": ["inflection==0.5.1"], "profiles": ["small"]}
+    config["spillway:tenants"] = json.dumps(own)
+    pulumi.runtime.set_all_config(config, [])
+    return stack.assemble()
+
+
 def pulled(engine) -> list[str]:
     (daemon,) = engine.of("DaemonSet").values()
     return [c["image"] for c in daemon["spec"]["template"]["spec"]["containers"]]
 
 
-@pytest.mark.parametrize("program", [prod, own_image])
-def test_every_node_keeps_each_image_of_the_teams_once(program):
+@pytest.mark.parametrize("program", [prod, own_image, own_packages])
+def test_every_node_keeps_each_image_that_a_profile_of_a_team_runs_once(program):
     engine = recorded(program)
 
     told = json.loads(engine.named("jupyterhub-told")["data"]["hub.json"])
-    used = {t[kind] for t in told["tenants"].values() for kind in ("notebook", "spark")}
+    used = {
+        team["spark" if told["profiles"][name]["spark"] else "notebook"]
+        for team in told["tenants"].values()
+        for name in team["profiles"]
+    }
     assert sorted(pulled(engine)) == sorted(used)
+
+
+def test_a_team_without_spark_costs_no_node_the_room_of_its_image_with_spark():
+    names = [image.rpartition("/")[2].partition(":")[0] for image in pulled(recorded(own_packages))]
+
+    assert sorted(names) == ["notebook", "notebook-spark", "notebook-team"]
 
 
 def test_a_tenants_own_image_is_that_of_its_servers_and_of_nobody_elses():

@@ -221,3 +221,31 @@ def test_who_is_interrupted_while_mending_goes_on_the_next_time(tmp_path):
 
     assert [bucket["urn"]] == [c[-1] for c in again.commands if c[0] == "refresh"]
     assert not notes.exists()
+
+
+def applied(state, *managers):
+    entries = [{"manager": name, "operation": how} for name, how in managers]
+    metadata = {"name": "s", "managedFields": entries}
+    outputs = {"__fieldManager": state, "metadata": metadata}
+    return {"type": "kubernetes:core/v1:Service", "urn": urn("k", "s"), "outputs": outputs}
+
+
+def test_who_applied_the_live_object_goes_on_changing_it():
+    made = applied("pulumi-kubernetes-b", ("kubelet", "Update"), ("pulumi-kubernetes-a", "Apply"))
+
+    assert recovery.claim(made)
+    assert made["outputs"]["__fieldManager"] == "pulumi-kubernetes-a"
+    assert not recovery.claim(made)
+
+
+@pytest.mark.parametrize(
+    "managers",
+    [
+        (),
+        (("kubectl", "Apply"),),
+        (("pulumi-kubernetes-a", "Update"),),
+        (("pulumi-kubernetes-a", "Apply"), ("pulumi-kubernetes-c", "Apply")),
+    ],
+)
+def test_where_the_object_does_not_tell_who_made_it_nothing_is_claimed(managers):
+    assert not recovery.claim(applied("pulumi-kubernetes-b", *managers))

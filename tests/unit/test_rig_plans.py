@@ -1,6 +1,9 @@
 """The rig's plans: addresses, names and what it decides to build; nothing is started."""
 
+import dataclasses
 import itertools
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -46,6 +49,33 @@ def test_a_changed_recipe_is_another_build(tmp_path, monkeypatch):
     assert tool.folder != before
 
 
+def test_other_build_tags_are_another_build():
+    tool = next(t for t in toolchain.TOOLS if t.tags)
+
+    assert dataclasses.replace(tool, tags="").folder != tool.folder
+
+
+def test_what_somebody_else_builds_meanwhile_is_not_built_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    tool = next(t for t in toolchain.TOOLS if t.name == "etcd")
+    monkeypatch.setattr(toolchain, "_go", lambda *_: pytest.fail("it is built again"))
+    with ThreadPoolExecutor() as beside:
+        with toolchain._alone():
+            waiting = beside.submit(toolchain._build, tool)
+            tool.folder.mkdir(parents=True)
+            (tool.folder / "etcd").write_text("built")
+        assert waiting.result(20) == {"etcd": tool.folder / "etcd"}
+
+
+@pytest.mark.parametrize("building", [True, False])
+def test_gos_cache_is_dropped_only_when_nobody_builds(building, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    toolchain._go_cache().mkdir(parents=True)
+    with toolchain._alone() if building else nullcontext():
+        toolchain.drop_build_cache()
+    assert toolchain._go_cache().exists() == building
+
+
 def test_what_cannot_be_built_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -58,7 +88,8 @@ def test_a_rig_does_not_wait_for_what_only_a_rehearsal_needs(tmp_path, monkeypat
     for tool in toolchain.TOOLS:
         monkeypatch.setitem(vars(tool), "installed", lambda n=tool.name: {n: tmp_path})
     assert {"etcd", "kubernetes"} <= toolchain.ensure_all().keys()
-    assert "kwok" not in toolchain.ensure_all()
+    assert not {"kwok", *toolchain.OPERATORS, *toolchain.QUEUE} & toolchain.ensure_all().keys()
+    assert toolchain.ensure_all(toolchain.OPERATORS).keys() == {*toolchain.OPERATORS}
     assert set(toolchain.ensure_all(PROGRAMS)) == set(PROGRAMS)
 
 
@@ -127,3 +158,13 @@ def test_the_plugin_of_a_cloud_is_used_where_it_is_installed(monkeypatch):
     programs = {"pulumi-resource-kubernetes": Path("/k"), "pulumi": Path("/p")}
 
     assert plugin_home.for_stacks(programs, "aws")["aws"] == Path("/plugins/aws")
+
+
+def test_what_an_engine_logged_before_is_gone_from_our_home_and_stays_gone(tmp_path):
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "up.log").write_text("every property of every resource")
+
+    for _ in "once", "again":
+        plugin_home.link(tmp_path, {})
+
+    assert (tmp_path / "logs").read_text() == ""

@@ -141,7 +141,7 @@ def test_every_way_in_and_out_is_one_of_these():
     executors = "vision: spark-executor"
     assert policies(recorded(one)) == {
         "vision-default-deny": (EVERYBODY, [], []),
-        "vision-tracking": (EVERYBODY, [], ["spillway: mlflow:5000"]),
+        "vision-everybody": (EVERYBODY, [], ["0.0.0.0/0…", "spillway: mlflow:5000"]),
         "vision-bucket": (EVERYBODY, [], ["?: {'app': 'client'}:9000"]),
         "vision-notebooks": (
             "notebook",
@@ -155,7 +155,6 @@ def test_every_way_in_and_out_is_one_of_these():
             ["vision: notebook", executors],
             ["vision: notebook", executors],
         ),
-        "vision-internet": (EVERYBODY, [], ["0.0.0.0/0…"]),
     }
 
 
@@ -167,10 +166,11 @@ def test_every_policy_is_for_both_directions_so_that_what_it_leaves_out_stays_sh
 
 
 def test_without_internet_no_public_address_is_left():
+    open_to_all = policies(recorded(one))
+
     assert policies(recorded(closed)) == {
-        name: policy
-        for name, policy in policies(recorded(one)).items()
-        if name != "vision-internet"
+        **open_to_all,
+        "vision-everybody": (EVERYBODY, [], ["spillway: mlflow:5000"]),
     }
 
 
@@ -179,8 +179,8 @@ def test_without_internet_no_public_address_is_left():
     ["10.10.0.5", "10.43.0.1", "172.16.9.9", "192.168.1.1", "100.64.0.1", "169.254.169.254"],
 )
 def test_the_internet_is_no_way_to_what_is_private(address):
-    (rule,) = recorded(one).named("vision-internet")["spec"]["egress"]
-    (block,) = (p["ipBlock"] for p in rule["to"])
+    _, internet = recorded(one).named("vision-everybody")["spec"]["egress"]
+    (block,) = (p["ipBlock"] for p in internet["to"])
 
     spared = [ipaddress.ip_network(cidr) for cidr in block["except"]]
     assert any(ipaddress.ip_address(address) in network for network in spared)
@@ -204,13 +204,18 @@ def test_no_pod_of_another_tenant_is_let_in_or_called():
 # -- who may do what ------------------------------------------------------------------------------
 
 MLFLOW = (("mlflow.kubeflow.org",), tuple(TRACKING))
+GATEWAY = ((("mlflow.kubeflow.org",), ("gatewayendpoints/use",)), ["create"])
 SPARK = [
     ((("",), ("pods",)), ["get", "list", "watch", "create", "delete", "deletecollection"]),
     ((("",), ("configmaps",)), ["create", "delete", "deletecollection"]),
 ]
+SERVE = (
+    (("machinelearning.seldon.io",), ("seldondeployments",)),
+    ["get", "list", "watch", "create", "update", "patch", "delete"],
+)
 RIGHTS = {
-    "notebook": ("vision", "notebook", [(MLFLOW, WRITE), *SPARK]),
-    "job": ("vision", "job", [(MLFLOW, WRITE), *SPARK]),
+    "notebook": ("vision", "notebook", [(MLFLOW, WRITE), GATEWAY, SERVE, *SPARK]),
+    "job": ("vision", "job", [(MLFLOW, WRITE), SERVE, *SPARK]),
     "model": ("vision", "model", [(MLFLOW, ["get", "list"])]),
     "spawner": (
         "spillway",
@@ -241,36 +246,34 @@ def test_an_account_may_do_exactly_this(who):
     namespace, account, allowed = RIGHTS[who]
     engine = recorded(one)
 
-    assert rules(engine.named(f"vision-{who}-role")) == allowed
+    assert rules(recorded(builders.tenant_roles).named(f"tenant-roles-{who}")) == allowed
     binding = engine.named(f"vision-{who}-binding")
     assert binding["subjects"] == [
         {"kind": "ServiceAccount", "name": account, "namespace": namespace}
     ]
-    assert binding["roleRef"]["kind"] == "Role"
-    assert binding["roleRef"]["name"] == f"vision-{who}-role"
+    assert binding["roleRef"]["kind"] == "ClusterRole"
+    assert binding["roleRef"]["name"] == f"role-{who}"
 
 
 def test_there_are_no_other_rights_and_none_outside_the_namespace():
-    engine = recorded(one)
+    engine, roles = recorded(one), recorded(builders.tenant_roles)
 
-    roles, bindings = engine.of("Role"), engine.of("RoleBinding")
-    assert set(roles) == {f"vision-{who}-role" for who in RIGHTS}
+    bindings = engine.of("RoleBinding")
+    assert set(roles.of("ClusterRole")) == {f"tenant-roles-{who}" for who in RIGHTS}
     assert set(bindings) == {f"vision-{who}-binding" for who in RIGHTS}
-    assert all(
-        o["metadata"]["namespace"] == "vision" for o in (*roles.values(), *bindings.values())
-    )
-    assert not engine.of("ClusterRole")
-    assert not engine.of("ClusterRoleBinding")
+    assert all(binding["metadata"]["namespace"] == "vision" for binding in bindings.values())
+    assert not engine.of("Role")
+    assert not [*engine.of("ClusterRoleBinding"), *roles.of("ClusterRoleBinding")]
 
 
 def test_no_right_is_a_wildcard():
-    for name, role in recorded(one).of("Role").items():
+    for name, role in recorded(builders.tenant_roles).of("ClusterRole").items():
         for rule in role["rules"]:
             assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]], name
 
 
 def test_nobody_reads_secrets_starts_a_shell_or_gives_rights_away():
-    for name, role in recorded(one).of("Role").items():
+    for name, role in recorded(builders.tenant_roles).of("ClusterRole").items():
         for rule in role["rules"]:
             read = {"get", "list", "watch"} & set(rule["verbs"])
             assert not ("secrets" in rule["resources"] and read), name
@@ -280,7 +283,7 @@ def test_nobody_reads_secrets_starts_a_shell_or_gives_rights_away():
 
 
 def test_the_experiments_page_asks_as_people_do_and_as_no_other_account():
-    (rule,) = recorded(one).named("vision-viewer-role")["rules"]
+    (rule,) = recorded(builders.tenant_roles).named("tenant-roles-viewer")["rules"]
 
     assert rule["resourceNames"] == ["notebook"]
 

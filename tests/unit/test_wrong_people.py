@@ -8,7 +8,7 @@ from test_wrong_config import mistaken
 from wrong_configs import SECRET_TEXT, WrongProd
 
 from infra import settings, stack
-from infra.people_rules import REHEARSED
+from infra.secret_rules import REHEARSED
 
 OIDC = {"provider": "oidc", "clientId": "spillway", "issuer": "https://id.example.com/realms/ds"}
 GITHUB = {"provider": "github", "clientId": "spillway"}

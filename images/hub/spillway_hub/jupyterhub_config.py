@@ -80,7 +80,7 @@ c.KubeSpawner.container_security_context = {
     "readOnlyRootFilesystem": True,
     "capabilities": {"drop": ["ALL"]},
 }
-c.KubeSpawner.extra_labels = {"spillway.dev/role": "notebook"}
+c.KubeSpawner.extra_labels = dict(profiles.NOTEBOOK)
 c.KubeSpawner.extra_annotations = {
     "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
     "hub.jupyter.org/username": "{unescaped_username}",

@@ -9,6 +9,11 @@ SHARE = 0.1
 """Of the cores it may use, what a server is promised: most of the time nobody computes."""
 MEMORY_SHARE = 2
 """A server is promised one part in so many of the memory it may use."""
+NOTEBOOK = {"spillway.dev/role": "notebook"}
+QUEUED = {"kueue.x-k8s.io/queue-name": "default", "kueue.x-k8s.io/priority-class": "notebook"}
+"""Labels with which a server waits for its GPU in its team's queue, before jobs."""
+KEPT = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
+"""Annotation: its machine stays while it is there. Idle servers end, which ends the machine."""
 TEAM = "tenant"
 """The option's name, on the page and in the hub's API."""
 
@@ -81,15 +86,15 @@ def size(profile: Profile) -> dict[str, Any]:
         "mem_guarantee": memory // MEMORY_SHARE,
         "extra_resource_limits": {},
         "node_selector": {},
-        "tolerations": [],
+        "extra_labels": dict(NOTEBOOK),
+        "extra_annotations": {},
     }
-    if profile.pool:
+    if profile.accelerator:
         found["extra_resource_limits"] = {"nvidia.com/gpu": "1"}
-        found["node_selector"] = {"spillway.dev/pool": profile.pool}
-        found["tolerations"] = [
-            {"key": key, "operator": "Exists", "effect": "NoSchedule"}
-            for key in ("nvidia.com/gpu", "spillway.dev/pool")
-        ]
+        # Whose machine it will be, and that it is tolerated there, is the queue's word.
+        found["node_selector"] = {"spillway.dev/accelerator": profile.accelerator}
+        found["extra_labels"] |= QUEUED
+        found["extra_annotations"] = dict(KEPT)
     return found
 
 

@@ -85,6 +85,10 @@ class TeamSpawner(KubeSpawner):
             self.environment["SPILLWAY_SPARK_IMAGE"] = tenant.spark
             if tenant.secret:
                 self.environment["SPILLWAY_STORAGE_SECRET"] = tenant.secret
+            if tenant.login:
+                # KubeSpawner takes single braces for names of its own.
+                text = tenant.login.replace("{", "{{").replace("}", "}}")
+                self.environment["SPILLWAY_SPARK_LOGIN"] = text
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Find the pod again, also that of a server which was starting when the last hub ended."""

@@ -21,7 +21,7 @@ class Profile:
     cpu: float
     memory: str
     spark: bool = False
-    pool: str | None = None
+    accelerator: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +41,13 @@ class Tenant:
     """Secret, in its namespace, with more of the environment."""
     volumes: Sequence[Mapping[str, Any]] = ()
     mounts: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def login(self) -> str | None:
+        """How its pods log in to a cloud, as images/notebook-spark/spillway_spark.py reads it."""
+        if not self.volumes:
+            return None
+        return json.dumps({"volumes": self.volumes, "mounts": self.mounts})
 
 
 @dataclass(frozen=True, kw_only=True)

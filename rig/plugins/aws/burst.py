@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from rig.plugins.aws.ec2 import GROUP, SUBNET
-from rig.plugins.aws.names import arn, drawn, ec2, named
+from rig.plugins.aws.iam import PROFILE
+from rig.plugins.aws.names import MOST_TAGS, arn, drawn, ec2, named
 from rig.plugins.base import Failure
 from rig.plugins.cloud.kinds import Given, Kind, Ref
 from rig.plugins.cloud.rules import among, between, exclusive, some, text
@@ -31,6 +32,11 @@ def _user_data(given: Given) -> Iterator[Failure]:
         yield Failure("userData", f"has {size} bytes; EC2 takes {_LONGEST_DATA}")
 
 
+def _interfaces(given: Given) -> Iterator[Failure]:
+    if given.get("networkInterfaces") and "vpcSecurityGroupIds" in given:
+        yield Failure("vpcSecurityGroupIds", "belongs into networkInterfaces, where there are any")
+
+
 def _sizes(given: Given) -> Iterator[Failure]:
     least, most, wanted = (given.get(n) for n in ("minSize", "maxSize", "desiredCapacity"))
     if least is not None and most is not None and least > most:
@@ -42,6 +48,24 @@ def _sizes(given: Given) -> Iterator[Failure]:
             yield Failure("desiredCapacity", f"{wanted} is above maxSize {most}")
 
 
+_TAINT: Final = "k8s.io/cluster-autoscaler/node-template/taint/"
+
+
+def _tags(given: Given) -> Iterator[Failure]:
+    """A list here: a key counts once, and who reads taints wants an effect."""
+    tags = [tag for _, tag in given.each("tags[*]")]
+    keys = [str(tag.get("key")) for tag in tags]
+    if len(keys) > MOST_TAGS:
+        yield Failure("tags", f"has {len(keys)} tags; AWS takes {MOST_TAGS}")
+    for key in sorted({key for key in keys if keys.count(key) > 1}):
+        yield Failure("tags", f"has {key} twice")
+    for tag in tags:
+        taint = str(tag.get("key")).startswith(_TAINT)
+        if taint and not str(tag.get("value")).endswith(_EFFECTS):
+            yield Failure("tags", f"{tag.get('value')!r} must be value:effect")
+
+
+_EFFECTS: Final = (":NoSchedule", ":PreferNoSchedule", ":NoExecute")
 _DISTRIBUTION: Final = "mixedInstancesPolicy.instancesDistribution"
 
 KINDS: Final = [
@@ -66,8 +90,13 @@ KINDS: Final = [
             ),
             between("blockDeviceMappings[*].ebs.volumeSize", 1, 65536, "GiB"),
             _user_data,
+            _interfaces,
         ],
-        refs=[Ref("vpcSecurityGroupIds[*]", GROUP)],
+        refs=[
+            Ref("vpcSecurityGroupIds[*]", GROUP),
+            Ref("networkInterfaces[*].securityGroups[*]", GROUP),
+            Ref("iamInstanceProfile.arn", PROFILE),
+        ],
         outputs=lambda made: {
             "arn": ec2("launch-template")(made)["arn"],
             "defaultVersion": 1,
@@ -87,6 +116,7 @@ KINDS: Final = [
             between("minSize", 0, 10000),
             between("maxSize", 0, 10000),
             _sizes,
+            _tags,
             some("mixedInstancesPolicy", "launchTemplate", "launchConfiguration"),
             exclusive("mixedInstancesPolicy", "launchTemplate", "launchConfiguration"),
             some("vpcZoneIdentifiers", "availabilityZones"),

@@ -20,6 +20,7 @@ from rig.plugins.values import Values
 ROLE: Final = "aws:iam/role:Role"
 PROVIDER: Final = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
 POLICY: Final = "aws:iam/policy:Policy"
+PROFILE: Final = "aws:iam/instanceProfile:InstanceProfile"
 _LONGEST_TRUST: Final = 2048
 _LONGEST_INLINE: Final = 10240
 _LONGEST_MANAGED: Final = 6144
@@ -177,7 +178,7 @@ KINDS: Final = [
         refs=[Ref("role", ROLE), Ref("policyArn", POLICY, pattern=r"^(arn:[^:]+:iam::\d{12}:.*)")],
     ),
     Kind(
-        type="aws:iam/instanceProfile:InstanceProfile",
+        type=PROFILE,
         called="instance profile",
         identify=named("name"),
         name="name",

@@ -8,7 +8,7 @@ from rig.plugins.aws.names import arn, named
 from rig.plugins.aws.policies import policy
 from rig.plugins.base import Failure
 from rig.plugins.cloud.kinds import Given, Kind, Ref
-from rig.plugins.cloud.rules import exclusive, text
+from rig.plugins.cloud.rules import exclusive, some, text, with_other
 
 SECRET: Final = "aws:secretsmanager/secret:Secret"  # noqa: S105 (a type)
 _LEAST, _MOST = 7, 30
@@ -47,7 +47,11 @@ KINDS: Final = [
         identify=lambda values, _: f"{values['secretId']}|{uuid.uuid4()}",
         handles=(),
         replaces=frozenset({"secretId", "secretString", "secretBinary", "secretStringWoVersion"}),
-        rules=[exclusive("secretString", "secretBinary", "secretStringWo")],
+        rules=[
+            some("secretString", "secretBinary", "secretStringWo"),
+            exclusive("secretString", "secretBinary", "secretStringWo"),
+            with_other("secretStringWo", "secretStringWoVersion"),
+        ],
         refs=[Ref("secretId", SECRET, blocks=False)],
         outputs=lambda made: {
             "arn": arn("secretsmanager", "secret")(made),

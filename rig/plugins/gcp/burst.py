@@ -34,6 +34,10 @@ def _kube_env(given: Given) -> Iterator[Failure]:
         if "=" not in item:
             said = f"{_VARIABLES} has {item!r}, which is no name=value: no semicolon at the end"
             yield Failure("metadata.kube-env", said)
+        name, _, value = item.partition("=")
+        keys = [one.partition("=")[0] for one in value.split(",")] if name == "node_taints" else []
+        for key in sorted({key for key in keys if keys.count(key) > 1}):
+            yield Failure("metadata.kube-env", f"has two taints {key}: one is lost")
 
 
 def _spot(given: Given) -> Iterator[Failure]:
@@ -43,7 +47,10 @@ def _spot(given: Given) -> Iterator[Failure]:
         if given.get("scheduling.preemptible") is False:
             yield Failure("scheduling.preemptible", "must be true for SPOT")
     migrates = given.get("scheduling.onHostMaintenance", "TERMINATE") == "MIGRATE"
-    gpu = given.get("guestAccelerators") or re.match(r"(g2|a2|a3)-", given.get("machineType", ""))
+    built_in = re.match(r"(g2|a2|a3)-", given.get("machineType", ""))
+    if given.get("guestAccelerators") and built_in:
+        yield Failure("guestAccelerators", f"{given.get('machineType')} has GPUs of its own")
+    gpu = given.get("guestAccelerators") or built_in
     if gpu and migrates:
         yield Failure("scheduling.onHostMaintenance", "must be TERMINATE for machines with GPUs")
 

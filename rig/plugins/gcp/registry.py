@@ -6,6 +6,7 @@ from typing import Final
 from rig.plugins.base import Failure
 from rig.plugins.cloud.kinds import Given, Kind, at
 from rig.plugins.cloud.rules import among, text
+from rig.plugins.gcp.iam import grantee_rules, known_pool
 from rig.plugins.gcp.names import REGION, RFC1035, SAID
 
 _FORMATS: Final = ("DOCKER", "MAVEN", "NPM", "PYTHON", "APT", "YUM", "GO", "GENERIC", "KFP")
@@ -37,5 +38,18 @@ KINDS: Final = [
             "updateTime": made.created,
             "mode": "STANDARD_REPOSITORY",
         },
-    )
+    ),
+    Kind(
+        type="gcp:artifactregistry/repositoryIamMember:RepositoryIamMember",
+        called="grant on a repository",
+        identify=at(
+            "projects/{project}/locations/{location}/repositories/{repository}/{role}/{member}"
+        ),
+        handles=(),
+        replaces=frozenset({"repository", "location", "role", "member", "condition", "project"}),
+        rules=grantee_rules(),
+        placed=known_pool,
+        overwrites=True,
+        outputs=lambda made: {"etag": made.hex("etag", 12)},
+    ),
 ]

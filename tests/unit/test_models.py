@@ -1,0 +1,330 @@
+"""What is declared for a model: its pods, its shares, and who may call it."""
+
+import json
+from typing import Any
+
+import builders
+import pulumi
+import pytest
+from recording import recorded
+
+from components.model import Scaling, Version
+from components.seldon import definition
+from infra import stack
+
+V7, V8 = "models:/iris/7", "models:/iris/8"
+
+
+def deployment(**changes: Any) -> dict[str, Any]:
+    return recorded(lambda: builders.model(**changes).urn).named("iris-serving")
+
+
+def predictors(**changes: Any) -> dict[str, dict[str, Any]]:
+    return {p["name"]: p for p in deployment(**changes)["spec"]["predictors"]}
+
+
+def shared(*shares: int, shadow: bool = False) -> list[Version]:
+    return [
+        Version(uri=f"models:/iris/{at + 7}", traffic=share, shadow=shadow and at > 0)
+        for at, share in enumerate(shares)
+    ]
+
+
+def pod(predictor: dict[str, Any]) -> dict[str, Any]:
+    return predictor["componentSpecs"][0]["spec"]
+
+
+def content(predictor: dict[str, Any]) -> str:
+    return predictor["componentSpecs"][0]["metadata"]["name"]
+
+
+# -- pods -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("uri", [V7, "s3://tenant-vision/models/iris"])
+def test_every_container_is_restricted_by_itself(uri):
+    spec = pod(predictors(versions=[Version(uri=uri, traffic=100)])["a"])
+
+    for container in [*spec["initContainers"], *spec["containers"]]:
+        security = container["securityContext"]
+        assert security["runAsNonRoot"] is True
+        assert security["runAsUser"] > 0
+        assert security["allowPrivilegeEscalation"] is False
+        assert security["readOnlyRootFilesystem"] is True
+        assert security["capabilities"] == {"drop": ["ALL"]}
+        assert security["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert container["resources"]["limits"].keys() == {"memory"}
+        mounted = {mount["name"] for mount in container["volumeMounts"]}
+        assert mounted <= {volume["name"] for volume in spec["volumes"]}
+
+
+def test_only_what_fetches_a_registered_model_has_a_token():
+    spec = pod(predictors()["a"])
+    (fetcher,), (server,) = spec["initContainers"], spec["containers"]
+
+    assert spec["automountServiceAccountToken"] is False
+    assert "identity" in {mount["name"] for mount in fetcher["volumeMounts"]}
+    assert "identity" not in {mount["name"] for mount in server["volumeMounts"]}
+    assert fetcher["args"] == [V7, "/mnt/models"]
+    env = {e["name"]: e["value"] for e in fetcher["env"]}
+    assert env["MLFLOW_TRACKING_AUTH"] == "kubernetes-namespaced"
+    assert env["MLFLOW_WORKSPACE"] == "vision"
+    assert "envFrom" not in fetcher
+
+
+def test_a_model_in_a_bucket_comes_by_the_tenants_keys_and_no_token():
+    spec = pod(predictors(versions=[Version(uri="s3://b/iris", traffic=100)])["a"])
+    (fetcher,) = spec["initContainers"]
+
+    assert fetcher["envFrom"] == [{"secretRef": {"name": "storage"}}]
+    assert {e["name"] for e in fetcher["env"]} == {"AWS_ENDPOINT_URL_S3"}
+    assert "identity" not in {volume["name"] for volume in spec["volumes"]}
+
+
+def test_in_a_cloud_it_comes_by_who_the_pod_is():
+    versions = [Version(uri="gs://b/iris", traffic=100)]
+    engine = recorded(
+        lambda: builders.model(versions=versions, storage=builders.cloud_storage()).urn
+    )
+    spec = pod(engine.named("iris-serving")["spec"]["predictors"][0])
+    (fetcher,) = spec["initContainers"]
+
+    assert {"name": "login", "configMap": {"name": "login", "defaultMode": 0o444}} in (
+        spec["volumes"]
+    )
+    assert "login" in {mount["name"] for mount in fetcher["volumeMounts"]}
+    assert "envFrom" not in fetcher
+
+
+def test_the_operators_own_fetcher_and_proxy_stay_out():
+    predictor = predictors()["a"]
+
+    assert predictor["annotations"] == {"seldon.io/no-engine": "true"}
+    assert predictor["graph"] == {"name": "iris", "type": "MODEL", "children": []}
+    assert [c["name"] for c in pod(predictor)["containers"]] == ["iris"]
+
+
+def test_a_server_that_stops_goes_on_answering_for_a_while():
+    spec = pod(predictors()["a"])
+
+    assert spec["containers"][0]["lifecycle"] == {
+        "preStop": {"exec": {"command": ["/bin/sleep", "10"]}}
+    }
+    assert spec["terminationGracePeriodSeconds"] > 10
+
+
+# -- names ----------------------------------------------------------------------------------------
+
+
+def test_another_share_is_the_same_pods():
+    before, after = predictors(versions=shared(90, 10)), predictors(versions=shared(10, 90))
+
+    assert [content(p) for p in before.values()] == [content(p) for p in after.values()]
+    assert [p["traffic"] for p in after.values()] == [10, 90]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"versions": [Version(uri=V8, traffic=100)]}, {"memory": "1Gi"}, {"cpu": 2.0}],
+    ids=str,
+)
+def test_another_pod_is_another_deployment_behind_the_same_service(changes):
+    before, after = predictors()["a"], predictors(**changes)["a"]
+
+    assert before["name"] == after["name"]
+    assert content(before) != content(after)
+
+
+def test_more_servers_are_the_same_deployment():
+    assert content(predictors()["a"]) == content(predictors(replicas=3)["a"])
+
+
+def test_an_up_waits_for_each_deployment_by_its_name():
+    made = deployment(versions=shared(90, 10), replicas=2)
+
+    waits = json.loads(made["metadata"]["annotations"]["pulumi.com/waitFor"])
+    names = [f"iris-{p['name']}-0-{content(p)}" for p in made["spec"]["predictors"]]
+    assert waits == [
+        *(f"jsonpath={{.status.deploymentStatus['{n}'].availableReplicas}}=2" for n in names),
+        "jsonpath={.status.state}=Available",
+    ]
+
+
+@pytest.mark.parametrize("uri", [V7, "models:/iris@champion-of-the-north", "s3://b/Iris v1/"])
+def test_names_fit_into_a_label(uri):
+    model = "m" * 30
+    made = recorded(
+        lambda: builders.model(model=model, versions=[Version(uri=uri, traffic=100)]).urn
+    )
+
+    (predictor,) = made.named("iris-serving")["spec"]["predictors"]
+    name = f"{model}-a-0-{content(predictor)}"
+    assert len(name) <= 63
+    assert name == name.lower()
+    assert " " not in name
+
+
+# -- shares ---------------------------------------------------------------------------------------
+
+
+def test_a_shadow_answers_nobody():
+    found = predictors(versions=shared(100, 50, shadow=True))
+
+    assert [(p["traffic"], p["shadow"]) for p in found.values()] == [(100, False), (50, True)]
+
+
+@pytest.mark.parametrize("shares", [(90, 20), (50,), ()])
+def test_shares_that_do_not_sum_to_100_are_no_deployment(shares):
+    with pytest.raises(ValueError, match="traffic must sum to 100"):
+        recorded(lambda: builders.model(versions=shared(*shares)).urn)
+
+
+# -- more servers ---------------------------------------------------------------------------------
+
+SCALING = Scaling(most=4, cpu_percent=70, calm_seconds=60)
+
+
+def test_each_version_has_its_own_autoscaler_and_no_number_that_would_fight_it():
+    engine = recorded(
+        lambda: builders.model(versions=shared(90, 10), replicas=2, scaling=SCALING).urn
+    )
+
+    made = engine.named("iris-serving")
+    for predictor in made["spec"]["predictors"]:
+        assert "replicas" not in predictor
+        spec = engine.named(f"iris-scaling-{predictor['name']}")["spec"]
+        target = f"iris-{predictor['name']}-0-{content(predictor)}"
+        assert spec["scaleTargetRef"] == {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "name": target,
+        }
+        assert (spec["minReplicas"], spec["maxReplicas"]) == (2, 4)
+        assert spec["metrics"][0]["resource"]["target"]["averageUtilization"] == 70
+        assert spec["behavior"]["scaleDown"] == {"stabilizationWindowSeconds": 60}
+        wait = f"jsonpath={{.status.deploymentStatus['{target}'].availableReplicas}}"
+        assert wait in json.loads(made["metadata"]["annotations"]["pulumi.com/waitFor"])
+
+
+def test_without_scaling_there_is_no_autoscaler():
+    engine = recorded(lambda: builders.model().urn)
+
+    assert engine.of("HorizontalPodAutoscaler") == {}
+
+
+# -- who may call ---------------------------------------------------------------------------------
+
+
+def access(**changes: Any) -> Any:
+    return recorded(lambda: builders.model_access(**changes).urn)
+
+
+def allowed(engine: Any) -> list[dict[str, Any]]:
+    return engine.named("model-access-allowed")["spec"]["rules"]
+
+
+def test_a_tenants_models_are_for_the_tenants_accounts_and_only_their_models():
+    others, *tenants = allowed(access())
+
+    assert others == {
+        "to": [{"operation": {"notHosts": [builders.MODELS, f"{builders.MODELS}:*"]}}]
+    }
+    pairs = zip(tenants[::2], tenants[1::2], strict=True)
+    for name, (rest, grpc) in zip(("vision", "language"), pairs, strict=True):
+        anybody = f"https://issuer.example.com/system:serviceaccount:{name}:*"
+        for rule, path in (
+            (rest, f"/seldon/{name}/{{*}}/v2/models/{{**}}"),
+            (grpc, "/inference.GRPCInferenceService/*"),
+        ):
+            assert rule["from"] == [{"source": {"requestPrincipals": [anybody]}}]
+            (to,) = rule["to"]
+            assert to["operation"]["paths"] == [path]
+            assert to["operation"]["hosts"] == [builders.MODELS, f"{builders.MODELS}:*"]
+        assert grpc["when"] == [{"key": "request.headers[namespace]", "values": [name]}]
+
+
+def test_anybody_may_call_what_was_said_to_be_for_anybody_and_nothing_else():
+    opened = "/seldon/vision/iris/v2/models/iris"
+
+    assert all("from" in rule for rule in allowed(access())[1:])
+    (*_, last) = allowed(access(anonymous=[opened]))
+    assert "from" not in last
+    assert last["to"][0]["operation"]["paths"] == [f"{opened}/{{**}}"]
+
+
+def test_tokens_are_made_for_models_and_come_in_the_header():
+    (rule,) = access().named("model-access-tokens")["spec"]["jwtRules"]
+
+    assert rule["audiences"] == [builders.MODELS]
+    assert rule["fromHeaders"] == [{"name": "Authorization", "prefix": "Bearer "}]
+    assert rule["jwksUri"] == "https://kubernetes.default.svc/openid/v1/jwks"
+
+
+def test_keys_that_are_known_are_asked_of_nobody():
+    engine = access(jwks='{"keys": []}')
+
+    (rule,) = engine.named("model-access-tokens")["spec"]["jwtRules"]
+    assert rule["jwks"] == '{"keys": []}'
+    assert "jwksUri" not in rule
+    assert engine.of("ClusterRoleBinding") == {}
+
+
+# -- the stack ------------------------------------------------------------------------------------
+
+MODEL = '{"iris": {"tenant": "vision", "versions": [{"uri": "models:/iris/7"}]}}'
+
+
+def run(resolve: Any, monkeypatch: pytest.MonkeyPatch, **changes: str) -> None:
+    for kind in ("chart", "manifest"):
+        monkeypatch.setattr(f"infra.charts.{kind}", lambda _: builders.ROLE)
+    monkeypatch.setattr("infra.serving.definition", lambda name, _, opts: plain(name, opts))
+    config = {**builders.stack_config("dev"), **changes}
+    pulumi.runtime.set_all_config(config, [])
+    resolve(stack.assemble)
+
+
+def plain(name: str, opts: pulumi.ResourceOptions) -> pulumi.Resource:
+    return builders.k8s.core.v1.ConfigMap(
+        name, metadata={"labels": builders.labels("test", name, "definition")}, opts=opts
+    )
+
+
+def test_three_lines_of_the_stack_file_are_an_api(engine, resolve, monkeypatch):
+    run(resolve, monkeypatch, **{"spillway:models": MODEL})
+
+    made = engine.named("model-iris-serving")
+    assert made["metadata"]["name"] == "iris"
+    assert made["metadata"]["namespace"] == "vision"
+    assert made["metadata"]["annotations"]["seldon.io/istio-host"] == "models.spillway.localhost"
+    assert engine.named("seldon-operator")
+    assert {"tenant-vision-models", "tenant-language-models"} <= set(engine.of("NetworkPolicy"))
+
+
+def test_a_stack_without_models_has_no_operator_and_opens_nothing(engine, resolve, monkeypatch):
+    run(resolve, monkeypatch)
+
+    assert engine.of("SeldonDeployment") == {}
+    assert not [r.name for r in engine.resources if r.name.startswith(("seldon", "model-"))]
+    assert not [name for name in engine.of("NetworkPolicy") if name.endswith("-models")]
+
+
+def test_the_definition_stays_when_the_stack_goes_and_carries_no_prose(tmp_path):
+    schema = {"description": "words", "properties": {"description": {"type": "string"}}}
+    file = tmp_path / "crd.json"
+    file.write_text(
+        json.dumps(
+            {
+                "apiVersion": "apiextensions.k8s.io/v1",
+                "kind": "CustomResourceDefinition",
+                "metadata": {"name": "seldondeployments.machinelearning.seldon.io"},
+                "spec": {"versions": [{"schema": schema}]},
+            }
+        )
+    )
+
+    engine = recorded(lambda: definition("crd", file, pulumi.ResourceOptions()).urn)
+
+    assert engine.named("crd")["spec"] == {
+        "versions": [{"schema": {"properties": {"description": {"type": "string"}}}}]
+    }
+    assert engine.requests["crd"].retainOnDelete
