@@ -299,7 +299,8 @@ class StandIn(Plugin):
 def serve(provider: Plugin) -> None:
     """Serves the engine that started this process, and ends when that engine is gone."""
     unlimited = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-    server = grpc.server(ThreadPoolExecutor(max_workers=16), options=unlimited)
+    # As many as an engine asks for at once: what is slow must not hold up what is not.
+    server = grpc.server(ThreadPoolExecutor(max_workers=64), options=unlimited)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
     engine = os.getppid()
     port = server.add_insecure_port("127.0.0.1:0")
@@ -309,8 +310,10 @@ def serve(provider: Plugin) -> None:
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
     # An engine that was killed cannot end its plugins: they notice that they were orphaned.
-    while server.wait_for_termination(timeout=1) and os.getppid() == engine:
-        pass
+    while server.wait_for_termination(timeout=0.2):
+        if os.getppid() != engine:
+            # Threads would first do all that is queued, long after the next engine has looked.
+            os._exit(1)
 
 
 def token_of(request: Any) -> str:

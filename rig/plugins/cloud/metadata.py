@@ -7,6 +7,8 @@ seconds, and an engine starts its plugins anew for every command.
 import inspect
 import json
 import re
+import tempfile
+import threading
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -78,17 +80,22 @@ class Schema:
         ]
 
 
+_READING: Final = threading.Lock()
+"""The SDKs import a module when it is asked for, and two threads at once see half of one."""
+
+
 def schema(package: str, token: str, *, init: str | None = None) -> Schema:
     """What the SDK of a package, such as `aws`, says; `init` is the class of a provider itself."""
     file = _cache(package) / f"{re.sub(r'[^A-Za-z0-9]+', '.', token)}.json"
     try:
         return Schema(**json.loads(file.read_text()))
     except (OSError, ValueError, TypeError):
-        found = _read(package, token, init)
+        with _READING:
+            found = _read(package, token, init)
     file.parent.mkdir(parents=True, exist_ok=True)
-    written = file.with_suffix(f".{id(found)}.tmp")
-    written.write_text(json.dumps(vars(found)))
-    written.replace(file)
+    with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False) as written:
+        json.dump(vars(found), written)
+    Path(written.name).replace(file)
     return found
 
 
