@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -23,6 +24,8 @@ class FencedNamespaceArgs:
     namespace: str
     marks: Mapping[str, str] = field(default_factory=dict[str, str])
     """Labels that say what it is for."""
+    level: Literal["restricted", "privileged"] = "restricted"
+    """Of the Pod Security Standards. Only what hands out the machine's devices needs another."""
     protect: bool = True
 
 
@@ -38,7 +41,6 @@ class FencedNamespace(pulumi.ComponentResource):
         super().__init__("spillway:index:FencedNamespace", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         marks = labels("namespace", name, "namespace")
-        level = "restricted"
         namespace = k8s.core.v1.Namespace(
             f"{name}-namespace",
             metadata={
@@ -47,7 +49,7 @@ class FencedNamespace(pulumi.ComponentResource):
                     **marks,
                     **args.marks,
                     **{
-                        f"pod-security.kubernetes.io/{mode}": level
+                        f"pod-security.kubernetes.io/{mode}": args.level
                         for mode in ("enforce", "audit", "warn")
                     },
                 },

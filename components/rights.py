@@ -46,11 +46,58 @@ def bind(  # noqa: PLR0913, PLR0917 - who may do what, and where
         f"{name}-binding",
         metadata=metadata(namespace, marks),
         role_ref={"api_group": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-        subjects=[
-            {"kind": "ServiceAccount", "name": subject.account, "namespace": subject.namespace}
-        ],
+        subjects=[_account(subject.account, subject.namespace)],
         opts=pulumi.ResourceOptions(parent=parent),
     )
+
+
+def bind_everywhere(  # noqa: PLR0913, PLR0917 - who may do what
+    name: str,
+    role: pulumi.Input[str],
+    account: pulumi.Input[str],
+    namespace: pulumi.Input[str],
+    marks: dict[str, str],
+    parent: pulumi.Resource,
+) -> k8s.rbac.v1.ClusterRoleBinding:
+    """Let the account do in the whole cluster what the cluster role says."""
+    return k8s.rbac.v1.ClusterRoleBinding(
+        f"{name}-binding",
+        metadata={"labels": marks},
+        role_ref={"api_group": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+        subjects=[_account(account, namespace)],
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+
+
+def give(  # noqa: PLR0913, PLR0917 - who may do what
+    name: str,
+    rules: Sequence[Rule],
+    account: pulumi.Input[str],
+    namespace: pulumi.Input[str],
+    marks: dict[str, str],
+    parent: pulumi.Resource,
+) -> k8s.rbac.v1.RoleBinding:
+    """Let the account do these things in its own namespace: a role and its binding."""
+    meta = metadata(namespace, marks)
+    child = pulumi.ResourceOptions(parent=parent)
+    role = k8s.rbac.v1.Role(name, metadata=meta, rules=[_rule(rule) for rule in rules], opts=child)
+    return k8s.rbac.v1.RoleBinding(
+        f"{name}-binding",
+        metadata=meta,
+        role_ref={
+            "api_group": "rbac.authorization.k8s.io",
+            "kind": "Role",
+            "name": role.metadata.name,
+        },
+        subjects=[_account(account, namespace)],
+        opts=child,
+    )
+
+
+def _account(
+    account: pulumi.Input[str], namespace: pulumi.Input[str]
+) -> k8s.rbac.v1.SubjectArgsDict:
+    return {"kind": "ServiceAccount", "name": account, "namespace": namespace}
 
 
 def _rule(rule: Rule) -> k8s.rbac.v1.PolicyRuleArgsDict:

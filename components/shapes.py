@@ -5,7 +5,7 @@ The outputs of a shape are the same everywhere; what differs between clouds is s
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -182,6 +182,19 @@ class Login:
     mounts: Sequence[k8s.core.v1.VolumeMountArgsDict] = ()
     egress: Sequence[k8s.networking.v1.NetworkPolicyEgressRuleArgsDict] = ()
     """Rules to reach the cloud's API, where the token is exchanged."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scaling:
+    """What Cluster Autoscaler has to know of a cloud to scale groups in it."""
+
+    provider: Literal["aws", "gce", "kwok"]
+    """As its ``--cloud-provider`` calls the cloud; ``kwok`` plays one."""
+    environment: Environment = field(default_factory=dict[str, pulumi.Input[str]])
+    config: str | None = None
+    """Content of its ``--cloud-config``, which it needs outside of Google's machines."""
+    login: Login = field(default_factory=Login)
+    """How its pod becomes somebody in the cloud."""
 
 
 @dataclass(frozen=True, kw_only=True)

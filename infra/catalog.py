@@ -7,7 +7,7 @@ nobody looked up again carries ``verified=False``, and reports that use it say s
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 CloudName = Literal["aws", "gcp"]
@@ -55,6 +55,8 @@ class Accelerator:
     memory_gib: int
     aws: tuple[Machine, ...] | Absent
     gcp: tuple[Machine, ...] | Absent
+    mig: Mapping[str, int] = field(default_factory=dict[str, int])
+    """By profile, how many such parts one of them is cut into; empty where it cannot be cut."""
 
     def machines(self, cloud: CloudName) -> tuple[Machine, ...] | Absent:
         """What a cloud offers."""
@@ -106,6 +108,10 @@ def _machine(
     return Machine(name=name, gpus=gpus, on_demand=on_demand, spot=spot, spot_only=spot_only)
 
 
+_A100_40 = {"1g.5gb": 7, "2g.10gb": 3, "3g.20gb": 2, "7g.40gb": 1}
+_A100_80 = {"1g.10gb": 7, "1g.20gb": 4, "2g.20gb": 3, "3g.40gb": 2, "7g.80gb": 1}
+"""H100 are cut in the same way. https://docs.nvidia.com/datacenter/tesla/mig-user-guide/supported-mig-profiles.html"""
+
 ACCELERATORS: Final[Mapping[str, Accelerator]] = {
     "t4": Accelerator(
         memory_gib=16,
@@ -153,6 +159,7 @@ ACCELERATORS: Final[Mapping[str, Accelerator]] = {
     ),
     "a100-40gb": Accelerator(
         memory_gib=40,
+        mig=_A100_40,
         aws=(_machine("p4d.24xlarge", 8, _aws(21.957642)),),
         gcp=(
             _machine(
@@ -170,11 +177,13 @@ ACCELERATORS: Final[Mapping[str, Accelerator]] = {
     ),
     "a100-80gb": Accelerator(
         memory_gib=80,
+        mig=_A100_80,
         aws=(_machine("p4de.24xlarge", 8, _aws(27.44705)),),
         gcp=(_machine("a2-ultragpu-1g", 1, _gcp(5.0688), _gcp(1.60)),),
     ),
     "h100": Accelerator(
         memory_gib=80,
+        mig=_A100_80,
         aws=(
             _machine("p5.4xlarge", 1, _aws(6.88)),
             _machine("p5.48xlarge", 8, _aws(55.04)),
@@ -197,6 +206,11 @@ ACCELERATORS: Final[Mapping[str, Accelerator]] = {
     ),
 }
 """GPUs by the names that settings use. Only what a cloud really sells: no A100 alone on AWS."""
+
+
+def shares(accelerator: str, time_slices: int | None, mig: str | None) -> int:
+    """GPUs that one GPU counts as: 1 unless it is shared or cut. ``KeyError``: no such profile."""
+    return ACCELERATORS[accelerator].mig[mig] if mig else time_slices or 1
 
 
 def machine(accelerator: str, gpus: int, cloud: CloudName) -> Machine | Absent:

@@ -40,6 +40,9 @@ OPERATORS = {
 
 Elsewhere they are the official images, which ``infra.charts`` names."""
 
+DEVICE_PLUGIN = "nvcr.io/nvidia/k8s-device-plugin:v0.18.2"
+"""NVIDIA's own: nobody builds it without their libraries. github.com/NVIDIA/k8s-device-plugin"""
+
 BASE_IMAGE = re.compile(r"^ARG BASE=spillway/([a-z0-9-]+)$", re.MULTILINE)
 REQUIREMENT = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)"

@@ -12,7 +12,7 @@ from infra import secret_rules
 from infra.catalog import ACCELERATORS, Absent
 from infra.config_errors import Path, Problem, offline
 from infra.pools import burst_pools, machine_of
-from infra.sections import AMI, GCP_IMAGE, Accelerator, Join, Pool
+from infra.sections import AMI, GCP_IMAGE, Accelerator, Join, Pool, Tier
 
 if TYPE_CHECKING:
     from infra.settings import Settings
@@ -26,6 +26,8 @@ def problems(settings: Settings) -> Iterator[Problem]:
         yield from _server(settings, settings.cluster.join)
     if settings.join_token is not None and not offline():
         yield from secret_rules.encrypted("joinToken", settings.join_token)
+    for name, pool in settings.cluster.pools.items():
+        yield from _shared(("cluster", "pools", name), pool)
     pools = burst_pools(settings)
     for name, pool in pools.items():
         yield from _sold(("cluster", "pools", name), pool, settings.cloud.value)
@@ -45,6 +47,20 @@ def _server(settings: Settings, join: Join) -> Iterator[Problem]:
                 join.server,
                 f"at an address inside spillway:cluster.network.nodes, which is {nodes}, or a name",
             )
+
+
+def _shared(path: Path, pool: Pool) -> Iterator[Problem]:
+    if pool.mig is None:
+        return
+    if pool.time_slices is not None:
+        yield Problem((*path, "timeSlices"), pool.time_slices, "left out: mig cuts the GPUs")
+    if pool.tier is Tier.BURST:
+        reason = "GPUs of a cloud's machine cannot be cut while it starts; timeSlices can"
+        yield Problem((*path, "mig"), pool.mig, f"left out: {reason}")
+    profiles = ACCELERATORS[pool.accelerator.value].mig
+    if pool.mig not in profiles:
+        known = f"one of {', '.join(profiles)}" if profiles else "left out: it cannot be cut"
+        yield Problem((*path, "mig"), pool.mig, f"{known}, as the pool is {pool.accelerator.value}")
 
 
 def _sold(path: Path, pool: Pool, cloud: str) -> Iterator[Problem]:

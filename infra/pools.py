@@ -27,6 +27,8 @@ def node_pool(name: str, pool: Pool) -> NodePool:
         tier="burst" if pool.tier is Tier.BURST else "onprem",
         accelerator=pool.accelerator.value,
         gpus=pool.gpus_per_node,
+        shares=catalog.shares(pool.accelerator.value, pool.time_slices, pool.mig),
+        mig=pool.mig,
     )
 
 

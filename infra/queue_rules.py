@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from infra.config_errors import Problem
+from infra.pools import node_pool
 from infra.sections import Tier
 
 if TYPE_CHECKING:
@@ -39,7 +40,11 @@ def _divided(settings: Settings, name: str, tenant: Tenant) -> Iterator[Problem]
 
 def _given_away(settings: Settings) -> Iterator[Problem]:
     pools, tenants = settings.cluster.pools, settings.tenants
-    there = sum(p.gpus_per_node * len(p.nodes) for p in pools.values() if p.tier is Tier.ONPREM)
+    there = sum(
+        node_pool(name, pool).advertised * len(pool.nodes)
+        for name, pool in pools.items()
+        if pool.tier is Tier.ONPREM
+    )
     if not there:
         return
     given = 0

@@ -295,6 +295,19 @@ class Pool(Section):
         "Cheaper machines that the cloud may take back.",
         "true or false; for burst pools only",
     )
+    time_slices: StrictInt | None = setting(
+        None,
+        "Parts of each GPU that work by turns, each counted as a GPU; they share its memory.",
+        "a whole number from 2 to 48; not together with mig",
+        ge=2,
+        le=48,
+    )
+    mig: str | None = setting(
+        None,
+        "Profile into which each GPU is cut by its driver, each part counted as a GPU.",
+        "a MIG profile of the accelerator, such as 1g.10gb; for onprem pools only",
+        min_length=1,
+    )
 
 
 class Join(Section):
@@ -347,7 +360,7 @@ class Cluster(Section):
         {},
         "Machines with GPUs, by the name of their pool.",
         "a map of names (lower-case letters, digits and '-', at most 20) to: tier, accelerator, "
-        "gpusPerNode, nodes, maxNodes, spot",
+        "gpusPerNode, nodes, maxNodes, spot, timeSlices, mig",
     )
 
 

@@ -7,7 +7,7 @@ from components.door import gateway_pods
 from components.hub import viewer_pods
 from components.labels import CLIENT_LABEL
 from components.network import to_api_server
-from infra import front_door, notebooks, providers, queues, scoring, serving, teams
+from infra import front_door, machines, notebooks, providers, queues, scoring, serving, teams
 from infra.clouds import HUB, TRACKING, Foundation, pick
 from infra.images import tagged
 from infra.settings import Settings, load
@@ -27,6 +27,7 @@ def assemble() -> None:
     built = teams.build(settings, platform.namespace, foundation, opts)
     if pools := queues.in_order(settings):
         queues.build(settings, pools, [team.tenant for team in built.values()], opts)
+        machines.build(settings, platform.namespace, foundation, opts)
     mlflow = _tracking(settings, platform.namespace, foundation, opts)
     if settings.domain is not None:
         door = front_door.build(settings, settings.domain, platform.namespace, opts)

@@ -109,6 +109,8 @@ def script(
     given = {**pool.labels, **labels, MACHINE_LABEL: machines.machine}
     flags = [
         '--kubelet-arg "provider-id=$provider"',
+        # Pods with GPUs need it, and it does nothing for the others.
+        _flag("default-runtime", "nvidia"),
         _flag("kubelet-arg", f"kube-reserved={kubelet}"),
         _flag("kubelet-arg", f"eviction-hard={eviction}"),
         f'--node-label "{REGION_LABEL}=$region"',

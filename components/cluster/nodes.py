@@ -59,6 +59,9 @@ class NodePool:
     """In one machine."""
     shares: int = 1
     """Parts of each GPU that are handed out as if they were one: by turns, or by MIG."""
+    mig: str | None = None
+    """Profile of the parts where the GPU itself is cut, such as ``1g.10gb``; else they take turns,
+    with no walls between their memory."""
 
     @property
     def labels(self) -> Mapping[str, str]:

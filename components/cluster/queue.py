@@ -103,13 +103,11 @@ class Queue(pulumi.ComponentResource):
         self._name, self._args = name, args
         self._manages = self._manager()
         flavors = [self._flavor(pool) for pool in args.pools]
-        classes = [self._priority(name, value) for name, value in PRIORITIES.items()]
+        for priority, value in PRIORITIES.items():
+            self._priority(priority, value)
         cohort = self._object("Cohort", {"name": COHORT}, self._shared(), *flavors)
-        queues = [
+        for tenant, shares in args.tenants.items():
             self._tenant(tenant, shares, [cohort, *flavors])
-            for tenant, shares in args.tenants.items()
-        ]
-        self.ready: Sequence[pulumi.Resource] = [*queues, *classes]
         self.register_outputs({})
 
     def _manager(self) -> Sequence[pulumi.Resource]:
@@ -174,10 +172,10 @@ class Queue(pulumi.ComponentResource):
             keys.append(BURST_TAINT)
         return [{"key": key, "operator": "Exists", "effect": "NoSchedule"} for key in keys]
 
-    def _priority(self, name: str, value: int) -> pulumi.Resource:
+    def _priority(self, name: str, value: int) -> None:
         marks = labels(APP, self._name, "priority")
         # By its type: the SDK's class for objects of any kind knows none that has no spec.
-        return pulumi.CustomResource(
+        pulumi.CustomResource(
             f"kubernetes:{API}:WorkloadPriorityClass",
             f"{self._name}-priority-{name}",
             {
@@ -194,12 +192,8 @@ class Queue(pulumi.ComponentResource):
     def _shared(self) -> dict[str, Any]:
         """What is nobody's: of the company's pools what is left, of a cloud's everything."""
         return _quotas(
-            {pool.nodes.name: {"nominalQuota": self._left(pool)} for pool in self._pools}
+            {pool.nodes.name: {"nominalQuota": self._left(pool)} for pool in self._args.pools}
         )
-
-    @property
-    def _pools(self) -> Sequence[QueuedPool]:
-        return self._args.pools
 
     def _left(self, pool: QueuedPool) -> int:
         if pool.nodes.tier == "burst":
@@ -209,11 +203,11 @@ class Queue(pulumi.ComponentResource):
 
     def _tenant(
         self, tenant: str, shares: Mapping[str, int], after: Sequence[pulumi.Resource]
-    ) -> pulumi.Resource:
+    ) -> None:
         spec = self._cluster_queue(tenant, shares)
         queue = self._object("ClusterQueue", {"name": tenant}, spec, *after)
         where = {"namespace": tenant, "name": LOCAL_QUEUE}
-        return self._object("LocalQueue", where, {"clusterQueue": tenant}, queue, *self._args.ready)
+        self._object("LocalQueue", where, {"clusterQueue": tenant}, queue, *self._args.ready)
 
     def _cluster_queue(self, tenant: str, shares: Mapping[str, int]) -> dict[str, Any]:
         return {
@@ -232,7 +226,7 @@ class Queue(pulumi.ComponentResource):
             **_quotas(
                 {
                     pool.nodes.name: _share(pool, shares.get(pool.nodes.name, 0))
-                    for pool in self._pools
+                    for pool in self._args.pools
                 }
             ),
         }

@@ -1,6 +1,6 @@
 """The shapes of ``components.shapes`` fulfilled by Google Cloud."""
 
-from components.gcp.burst import BurstPool, BurstPoolArgs
+from components.gcp.burst import BurstPool, BurstPoolArgs, autoscaler_config
 from components.gcp.database import Database, DatabaseArgs
 from components.gcp.identity import Identity, IdentityArgs
 from components.gcp.network import Network, NetworkArgs
@@ -23,4 +23,5 @@ __all__ = [
     "ObjectStoreArgs",
     "Registry",
     "RegistryArgs",
+    "autoscaler_config",
 ]

@@ -151,6 +151,11 @@ class BurstPool(pulumi.ComponentResource):
         )
 
 
+def autoscaler_config(project: str, zone: str) -> str:
+    """What Cluster Autoscaler would ask the metadata server for, which a pod on-prem has not."""
+    return f"[Global]\nproject-id = {project}\nlocal-zone = {zone}\n"
+
+
 def shared_out(maximum: int, zones: Sequence[str]) -> Mapping[str, int]:
     """The most machines of each zone, of which none has no machine at all.
 

@@ -42,6 +42,8 @@ class Foundation:
     """A database for the hub on the same server, by the hub's image. Made by the call: once."""
     burst: Mapping[str, shapes.BurstPool] = field(default_factory=dict[str, shapes.BurstPool])
     """Pools of machines that come and go, by name."""
+    scaling: shapes.Scaling | None = None
+    """What the autoscaler of these pools has to know; None where there is nothing to scale."""
     tracking: shapes.Login = field(default_factory=shapes.Login)
     """How the tracking server's pods become somebody in the cloud."""
     exports: Mapping[str, pulumi.Input[Any]] = field(default_factory=dict[str, pulumi.Input[Any]])
@@ -90,6 +92,11 @@ def given(value: T | None) -> T:
     if value is None:
         raise ValueError("a cloud was picked without the settings it needs")
     return value
+
+
+def autoscaler(settings: Settings) -> shapes.Subject:
+    """Whom the cloud lets scale its groups."""
+    return shapes.Subject(namespace=settings.namespace, account=AUTOSCALER)
 
 
 def onprem_peer(settings: Settings) -> shapes.Peer:

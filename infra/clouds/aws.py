@@ -9,11 +9,11 @@ from components.mlflow import subjects
 from infra import pools, providers
 from infra.catalog import DATABASE_CLASSES
 from infra.clouds import (
-    AUTOSCALER,
     HUB,
     NODES,
     TRACKING,
     Foundation,
+    autoscaler,
     exports,
     gibibytes,
     given,
@@ -88,6 +88,7 @@ def build(
         hub_database=hub_database,
         tracking=identity.login(subjects(settings.namespace, TRACKING)[0]),
         burst=burst,
+        scaling=shapes.Scaling(provider="aws", login=identity.login(autoscaler(settings))),
         exports=exports(network, store, registry, identity, burst),
     )
 
@@ -109,7 +110,7 @@ def _identity(
             store=store,
             database=database,
             tracking=subjects(settings.namespace, TRACKING),
-            autoscaler=shapes.Subject(namespace=settings.namespace, account=AUTOSCALER),
+            autoscaler=autoscaler(settings),
             tenants=list(settings.tenants),
             cluster=pulumi.get_stack(),
             namespace=namespace,

@@ -21,6 +21,13 @@ class Burst:
     most: int
     """Machines at a time."""
     spot: bool
+    shares: int = 1
+    """Parts of each GPU, each of which counts as one."""
+
+    @property
+    def gpus(self) -> int:
+        """Of one machine, as tenants' quotas count them."""
+        return self.machine.gpus * self.shares
 
     @property
     def hourly(self) -> float:
@@ -68,7 +75,8 @@ def ceiling(terms: Terms) -> Ceiling:
         if isinstance(machine, Absent):
             missing.append(f"{name}: {machine.reason}")
         else:
-            pools.append(Burst(name, machine, pool.max_nodes or 0, bool(pool.spot)))
+            shares = pool.time_slices or 1
+            pools.append(Burst(name, machine, pool.max_nodes or 0, bool(pool.spot), shares))
     quotas = {name: tenant.quota.gpu.burst for name, tenant in terms.tenants.items()}
     return Ceiling(
         pools,
@@ -90,9 +98,9 @@ def dearest(pools: Sequence[Burst], gpus: int) -> float:
 def cheapest(pools: Sequence[Burst], gpus: int) -> float:
     """Machines filled up, the cheapest by GPU first."""
     usd = 0.0
-    for pool in sorted(pools, key=lambda p: p.expected / p.machine.gpus):
-        machines = min(math.ceil(gpus / pool.machine.gpus), pool.most)
-        usd, gpus = usd + machines * pool.expected, max(0, gpus - machines * pool.machine.gpus)
+    for pool in sorted(pools, key=lambda p: p.expected / p.gpus):
+        machines = min(math.ceil(gpus / pool.gpus), pool.most)
+        usd, gpus = usd + machines * pool.expected, max(0, gpus - machines * pool.gpus)
     return usd
 
 

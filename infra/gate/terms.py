@@ -41,6 +41,7 @@ class Pool(_Part):
     nodes: tuple[str, ...] = ()
     max_nodes: int | None = None
     spot: bool | None = None
+    time_slices: int | None = None
 
 
 class Gpus(_Part):

@@ -19,6 +19,7 @@ import yaml
 from rig import plugin_home, stack, toolchain
 from rig.control_plane import PROGRAMS, ControlPlane
 from rig.errors import RigError
+from rig.rehearsal import machines
 from rig.rehearsal.serving import Operators
 from rig.stack import Stack
 
@@ -116,6 +117,7 @@ class Stage:
         """The engine at work; for those who want to interrupt it."""
         file = self.folder / f"Pulumi.{self.name}.yaml"
         file.write_text(yaml.safe_dump({"config": dict(config)}, sort_keys=False))
+        machines.stand(self.plane.api, config)
         stack.drop_dead_locks(self._stack(self.project))
         if command[0] in stack.CHANGING:
             stack.mend(self._stack(self.project), file)

@@ -11,6 +11,7 @@ from rig.control_plane import PROGRAMS, ControlPlane, FakeNode
 from rig.control_plane.api import Api
 from rig.errors import RigError
 from rig.simulation import stages
+from rig.simulation.autoscaler import Autoscaler
 from rig.simulation.groups import NAMESPACE, Group, config_maps
 from rig.simulation.ports import answers, free_port
 from rig.simulation.queue import Queue
@@ -101,29 +102,19 @@ class Fleet:
         self.start_queue()
 
     def start_autoscaler(self, groups: Sequence[Group], flags: Sequence[str] = ()) -> None:
-        """Run Cluster Autoscaler over these groups; return when it answers.
+        """Run Cluster Autoscaler as the stack says, over these groups; return when it answers.
 
+        ``flags`` count more than the stack's.
         One that runs is replaced: only at its start does it read what groups there are.
         """
         if AUTOSCALER in self.plane.pids:
             self.plane.kill(AUTOSCALER)
         for config in config_maps(groups):
             self._put(f"/api/v1/namespaces/{NAMESPACE}/configmaps", config)
-        address = f"127.0.0.1:{free_port()}"
-        kubeconfig = self.plane.kubeconfig
-        self.plane.run(
-            AUTOSCALER,
-            [
-                # The provider has no flags of its own.
-                *("env", f"KUBECONFIG={kubeconfig}", f"POD_NAMESPACE={NAMESPACE}"),
-                "KWOK_PROVIDER_MODE=local",
-                str(self._program("cluster-autoscaler-kwok")),
-                *("--cloud-provider=kwok", f"--kubeconfig={kubeconfig}", f"--address={address}"),
-                *("--leader-elect=false", f"--namespace={NAMESPACE}"),
-                *flags,
-            ],
-        )
-        self.plane.await_answer(lambda: answers(f"http://{address}/health-check"), "the autoscaler")
+        port, program = free_port(), str(self._program("cluster-autoscaler-kwok"))
+        self.plane.run(AUTOSCALER, Autoscaler(self.plane).command(program, port, list(flags)))
+        health = f"http://127.0.0.1:{port}/health-check"
+        self.plane.await_answer(lambda: answers(health), "the autoscaler")
 
     def restart_autoscaler(self) -> None:
         """Kill the autoscaler and start it again; it remembers nothing but what the cluster has."""

@@ -201,12 +201,12 @@ class History:
 
     # -- over time ---------------------------------------------------------------------------------
 
-    def used(self, tier: Tier) -> Steps:
-        """GPUs of a tier that pods run on."""
+    def used(self, tier: Tier, tenant: str | None = None) -> Steps:
+        """GPUs of a tier that pods run on; those of one tenant, or of all."""
         return Steps.of(
             (run.started, self._end(run), run.work.gpus * self._pods_on(run, tier))
             for run in self.runs
-            if run.started is not None
+            if run.started is not None and tenant in (None, run.work.tenant)
         )
 
     def claimed(self, tier: Tier, tenant: str | None = None) -> Steps:
@@ -215,14 +215,6 @@ class History:
             (run.claimed, self._end(run), run.work.all_gpus)
             for run in self.runs
             if run.tier is tier and tenant in (None, run.work.tenant)
-        )
-
-    def running(self, tier: Tier, tenant: str) -> Steps:
-        """GPUs of a tier that a tenant's pods run on."""
-        return Steps.of(
-            (run.started, self._end(run), run.work.gpus * self._pods_on(run, tier))
-            for run in self.runs
-            if run.started is not None and run.work.tenant == tenant
         )
 
     def demand(self) -> Steps:

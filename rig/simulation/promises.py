@@ -115,7 +115,7 @@ def above_cap(history: History, record: float = 0.0) -> Sequence[str]:
     found: list[str] = []
     for tenant, share in history.shares.items():
         kinds = {"claimed": history.claimed(Tier.BURST, tenant)}
-        kinds["ran on"] = history.running(Tier.BURST, tenant)
+        kinds["ran on"] = history.used(Tier.BURST, tenant)
         for verb, steps in kinds.items():
             found += [
                 f"{tenant} {verb} {most:.0f} cloud GPUs from {begin:.1f} to {end:.1f} s; "

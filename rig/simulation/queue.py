@@ -15,6 +15,7 @@ import yaml
 from rig.control_plane import ControlPlane
 from rig.errors import RigError
 from rig.node import pki
+from rig.simulation import accounts
 from rig.simulation.ports import answers, free_port
 from rig.simulation.stages import PLAYED, QUEUE_LABEL
 
@@ -53,7 +54,7 @@ class Applied:
     def account(self) -> str:
         """As whom the pods would speak to the API server."""
         name = self.deployment["spec"]["template"]["spec"]["serviceAccountName"]
-        return f"system:serviceaccount:{NAMESPACE}:{name}"
+        return accounts.user(NAMESPACE, name)
 
     @property
     def service(self) -> str:
@@ -116,7 +117,7 @@ class Queue:
             self._api.merge(path, {"spec": {"conversion": change}})
         config = self._folder / "config.yaml"
         config.write_text(yaml.safe_dump(self._config(applied)))
-        kubeconfig = self._kubeconfig(applied.account)
+        kubeconfig = accounts.kubeconfig(self._plane, "queue-manager", applied.account)
         verbose = [a for a in applied.container.get("args", ()) if a.startswith("--zap-")]
         return [str(program), f"--config={config}", f"--kubeconfig={kubeconfig}", *verbose]
 
@@ -196,14 +197,6 @@ class Queue:
             self._api.create(secrets, {"metadata": {"name": secret}, "data": data})
         else:
             self._api.merge(f"{secrets}/{secret}", {"data": data})
-
-    def _kubeconfig(self, account: str) -> Path:
-        """A way in with the rights of the chart's service account, and no others."""
-        stem = self._folder.parent / "queue-manager"
-        pki.issue(self._folder.parent, {stem.name: (account, None)}, {})
-        path = stem.with_suffix(".kubeconfig")
-        pki.kubeconfig(path, stem, server=self._plane.server, context="queue")
-        return path
 
     def _client(self, path: str) -> dict[str, str]:
         url = f"https://{self._address('webhook')}{path}"

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from components.cluster.autoscaler import UNNEEDED_SECONDS
+from infra.catalog import CloudName
 from rig.errors import RigError
 from rig.rehearsal import scenes
 from rig.simulation import bound, published, report, stand
@@ -27,8 +29,6 @@ NO_END = 64
 """Machines of a cloud where nobody limits them."""
 BOOT = 240.0
 """Seconds, of the trace, that a machine of a cloud takes to come."""
-UNNEEDED = 600.0
-"""Seconds, of the trace, that a machine may lie idle before it ends: the autoscaler's default."""
 GPU_WAIT = 30.0
 """Seconds of the replay that this autoscaler waits before it makes a machine with GPUs."""
 PATIENCE = 900.0
@@ -44,7 +44,7 @@ class Simulation:
     factor: float
     config: Mapping[str, Any] = field(default_factory=stand.scenario)
     modes: Sequence[Mode] = tuple(Mode)
-    cloud: str = "aws"
+    cloud: CloudName = "aws"
     """Whose prices count."""
     spot: bool = False
 
@@ -91,8 +91,8 @@ class Simulation:
 
     @property
     def flags(self) -> list[str]:
-        """The autoscaler's, in the replay's time."""
-        idle = f"{max(1.0, UNNEEDED / self.factor):.1f}s"
+        """The autoscaler's that are times, in the replay's time."""
+        idle = f"{max(1.0, UNNEEDED_SECONDS / self.factor):.1f}s"
         return [
             "--scan-interval=1s",
             f"--scale-down-unneeded-time={idle}",
@@ -100,19 +100,15 @@ class Simulation:
             "--scale-down-delay-after-delete=0s",
             "--scale-down-delay-after-failure=1s",
             "--scale-down-unready-time=60s",
-            "--expander=least-waste",
-            "--skip-nodes-with-local-storage=false",
-            "--skip-nodes-with-system-pods=false",
         ]
 
     def _judged(self, history: History, mode: Mode) -> report.Replay:
-        pools, _, groups = stand.pools_of(self.config)
-        del pools
+        _, _, groups = stand.pools_of(self.config)
         prices = {
-            g.pool.name: report.node_price(
-                "aws" if self.cloud == "aws" else "gcp", g.pool.accelerator, g.pool.gpus, self.spot
+            group.name: report.node_price(
+                self.cloud, group.pool.accelerator, group.pool.gpus, self.spot
             )
-            for g in groups
+            for group in groups
         }
         return report.Replay(
             history=history,
@@ -128,14 +124,14 @@ class Simulation:
         return Tolerance(
             decision=3.0,
             record=2.0,
-            unneeded=UNNEEDED / self.factor + 15,
+            unneeded=UNNEEDED_SECONDS / self.factor + 15,
             wait=12 * HOUR / self.factor,
         )
 
     def _notes(self, fleet: Fleet) -> dict[str, str]:
         return {
             "a cloud's machine starts in": f"{BOOT:.0f} s",
-            "it ends when idle for": f"{UNNEEDED:.0f} s",
+            "it ends when idle for": f"{UNNEEDED_SECONDS} s",
             "before each start this autoscaler waits": (
                 f"{GPU_WAIT:.0f} s, which are {GPU_WAIT * self.factor / 60:.0f} min of the trace"
             ),

@@ -14,6 +14,13 @@ NAME = "simulation.spillway.dev/name"
 ELSEWHERE = "unqueued"
 """Namespace of work without a queue: no tenant's, so nothing there is guarded."""
 IMAGE = "nowhere.example/nothing:1"
+RESTRICTED: Mapping[str, Any] = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "runAsNonRoot": True,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+"""As a tenant's namespace asks of a container."""
 
 
 class Mode(StrEnum):
@@ -75,12 +82,7 @@ def _pod(work: Work, mode: Mode) -> dict[str, Any]:
                 "name": "main",
                 "image": IMAGE,
                 "resources": resources,
-                "securityContext": {
-                    "allowPrivilegeEscalation": False,
-                    "capabilities": {"drop": ["ALL"]},
-                    "runAsNonRoot": True,
-                    "seccompProfile": {"type": "RuntimeDefault"},
-                },
+                "securityContext": RESTRICTED,
             }
         ],
         "affinity": {"nodeAffinity": _affinity(work, mode)},

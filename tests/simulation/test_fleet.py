@@ -12,6 +12,7 @@ from rig.node.machine import wait_for
 from rig.simulation import Fleet, Group
 from rig.simulation.stages import WORK
 from rig.simulation.stand import pools_of, standing
+from rig.simulation.work import RESTRICTED
 
 OWN = NodePool(name="own", tier="onprem", accelerator="l4", gpus=1)
 RENTED = NodePool(name="rented", tier="burst", accelerator="l4", gpus=1)
@@ -56,13 +57,7 @@ def job(name: str, seconds: int) -> dict[str, Any]:
     resources = {"limits": {GPU: "1"}, "requests": {"cpu": "1"}}
     image = "nowhere.example/nothing:1"
     container: dict[str, Any] = {"name": "main", "image": image, "resources": resources}
-    # As a tenant's namespace asks for.
-    container["securityContext"] = {
-        "allowPrivilegeEscalation": False,
-        "capabilities": {"drop": ["ALL"]},
-        "runAsNonRoot": True,
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
+    container["securityContext"] = RESTRICTED
     pod = {
         "metadata": {"annotations": {WORK: f"{seconds}s"}},
         "spec": {"containers": [container], "restartPolicy": "Never"},

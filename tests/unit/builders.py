@@ -28,8 +28,12 @@ from components import (
 from components.batch import BatchScoring, BatchScoringArgs
 from components.certificates import PARTS as PARTS_OF_CERT_MANAGER
 from components.certificates import CertManager, CertManagerArgs
+from components.cluster.autoscaler import Autoscaler, AutoscalerArgs, ScaledPool
+from components.cluster.devices import DevicePlugin, DevicePluginArgs
 from components.cluster.nodes import NodePool
+from components.cluster.onprem import OnpremNodes, OnpremNodesArgs
 from components.cluster.queue import Queue, QueueArgs, QueuedPool
+from components.cluster.reaper import NodeReaper, NodeReaperArgs
 from components.cluster.spend_guard import SpendGuard, SpendGuardArgs
 from components.door.issuers import Certificates, CertificatesArgs
 from components.hub.proxy import Proxy, ProxyArgs
@@ -340,6 +344,58 @@ def spend_guard(name: str = "spend-guard") -> SpendGuard:
     return SpendGuard(name, SpendGuardArgs())
 
 
+AWS_SCALING = shapes.Scaling(
+    provider="aws",
+    login=shapes.Login(
+        environment={"AWS_REGION": "eu-central-1"}, egress=[network.egress([], 443)]
+    ),
+)
+GCP_SCALING = shapes.Scaling(provider="gce", config="[Global]\nproject-id = p\n")
+
+
+def autoscaler(name: str = "autoscaler", **changes: Any) -> Autoscaler:
+    defaults = {
+        "namespace": "spillway",
+        "account": "cluster-autoscaler",
+        "image": "registry.k8s.io/autoscaling/cluster-autoscaler:v1.37.0",
+        "pull_policy": PullPolicy.IF_NOT_PRESENT,
+        "scaling": AWS_SCALING,
+        "pools": {
+            "l4": ScaledPool(groups={"pool-l4-1": 8}, price=0.4),
+            "h100": ScaledPool(groups={"pool-h100.1": 2}, price=7.0),
+        },
+        "api_server": API_SERVER,
+    }
+    return Autoscaler(name, AutoscalerArgs(**{**defaults, **changes}))
+
+
+def reaper(name: str = "node-reaper") -> NodeReaper:
+    given = {
+        "namespace": "spillway",
+        "image": "localhost/spillway/hub:1",
+        "python": "/opt/hub/bin/python",
+        "uid": 10002,
+        "pull_policy": PullPolicy.IF_NOT_PRESENT,
+        "api_server": API_SERVER,
+    }
+    return NodeReaper(name, NodeReaperArgs(**given))
+
+
+def device_plugin(name: str = "device-plugin", **changes: Any) -> DevicePlugin:
+    defaults = {
+        "image": "nvcr.io/nvidia/k8s-device-plugin:v0.18.2",
+        "pull_policy": PullPolicy.IF_NOT_PRESENT,
+        "pools": [OWN, CLOUD],
+        "namespace": name,
+    }
+    return DevicePlugin(name, DevicePluginArgs(**{**defaults, **changes}))
+
+
+def onprem_nodes(name: str = "nodes-own", **changes: Any) -> OnpremNodes:
+    defaults = {"pool": OWN, "names": ["gpu-0", "gpu-1"]}
+    return OnpremNodes(name, OnpremNodesArgs(**{**defaults, **changes}))
+
+
 def route(name: str = "mlflow") -> door.Route:
     return door.Route(
         host=f"{name}.ds.example.com",
@@ -449,6 +505,9 @@ PARTS = {
     "spillway:index:Viewer": viewer,
     "spillway:index:Puller": puller,
     "spillway:cluster:Queue": queue,
+    "spillway:cluster:Autoscaler": autoscaler,
+    "spillway:cluster:NodeReaper": reaper,
+    "spillway:cluster:OnpremNodes": onprem_nodes,
 }
 """Made by the hub alone, and what a cluster has once."""
 BUILDERS = {
@@ -457,6 +516,7 @@ BUILDERS = {
     "spillway:index:CertManager": cert_manager,
     "spillway:index:Mesh": mesh,
     "spillway:cluster:SpendGuard": spend_guard,
+    "spillway:cluster:DevicePlugin": device_plugin,
     "spillway:index:FrontDoor": front_door,
     "spillway:index:ModelAccess": model_access,
     "spillway:index:ModelDeployment": model,

@@ -19,6 +19,9 @@ from recording import recorded, recording, settle
 import components
 from components import aws, gcp, onprem, shapes
 from components.batch import BatchScoring
+from components.cluster.autoscaler import Autoscaler
+from components.cluster.onprem import OnpremNodes
+from components.cluster.reaper import NodeReaper
 from components.cluster.spend_guard import SpendGuard
 from components.door.access import ModelAccess
 from components.door.issuers import Certificates
@@ -69,6 +72,9 @@ STATELESS = (
     Viewer,
     Puller,
     SpendGuard,
+    Autoscaler,
+    NodeReaper,
+    OnpremNodes,
     aws.BurstPool,
     gcp.BurstPool,
 )

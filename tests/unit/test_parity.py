@@ -28,9 +28,11 @@ SHAPES = (
     "BurstPool",
 )
 CLOUDS = {"prod": aws, "prod-gcp": gcp}
-ONLY_ON_GCP = re.compile(r"kubernetes:core/v1:ConfigMap identity(-tenant-[a-z]+)?-login")
+ONLY_ON_GCP = re.compile(
+    r"kubernetes:core/v1:ConfigMap (identity(-tenant-[a-z]+)?-login|autoscaler-cloud)"
+)
 """Google's clients want a file in their namespace that says where the token is; AWS' read
-variables."""
+variables. The autoscaler is told of the project in a file too."""
 
 ONLY_ON_AWS = re.compile(r"kubernetes:\S+ database-jupyterhub-owner(-[a-z]+)?")
 """RDS has no API for databases: docs/decisions/0011-a-second-database.md."""

@@ -126,7 +126,7 @@ def own_packages():
 
 
 def pulled(engine) -> list[str]:
-    (daemon,) = engine.of("DaemonSet").values()
+    daemon = engine.named("jupyterhub-puller-images")
     return [c["image"] for c in daemon["spec"]["template"]["spec"]["containers"]]
 
 
