@@ -14,6 +14,7 @@ from rig.control_plane.commands import PROGRAMS, STAGES, commands, issue
 from rig.control_plane.nodes import FakeNode, storage_class
 from rig.control_plane.supervised import Supervised
 from rig.errors import RigError
+from rig.kube import ready
 from rig.node.machine import wait_for
 
 T = TypeVar("T")
@@ -241,6 +242,4 @@ def _hold_port() -> socket.socket:
 
 
 def _ready(api: Api, node: str) -> bool | None:
-    status = (api.get(f"/api/v1/nodes/{node}") or {}).get("status", {})
-    conditions = status.get("conditions", ())
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions) or None
+    return ready(api.get(f"/api/v1/nodes/{node}") or {}) or None
