@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -22,10 +23,13 @@ _THOUSANDS: Final = {"k": 1000, "M": 1000**2}
 
 def kubectl(settings: Settings, name: str, *words: str) -> Question:
     """A question to the stack's cluster."""
-    context = settings.cluster.context
-    chosen = ("--context", context) if context else ()
     options = ("--request-timeout=20s", "-o", "json")
-    return Question(name, ("kubectl", *chosen, *words, *options))
+    return Question(name, (*_program(settings), *words, *options))
+
+
+def by_hand(settings: Settings) -> str:
+    """How a person begins a command to the stack's cluster, which need not be the current one."""
+    return shlex.join(_program(settings))
 
 
 def place(settings: Settings) -> str:
@@ -98,3 +102,8 @@ def moment(text: str) -> datetime:
 def _asked(container: Object) -> int:
     # Limits of GPUs are requests too: the API server takes no others.
     return whole((container.get("resources", {}).get("limits") or {}).get(GPU, 0))
+
+
+def _program(settings: Settings) -> tuple[str, ...]:
+    context = settings.cluster.context
+    return ("kubectl", "--context", context) if context else ("kubectl",)
