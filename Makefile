@@ -5,7 +5,7 @@ RIG := bin/rig
 VENV := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv setup up promote down preview destroy test test-thorough test-unit lint rehearse doctor simulate bench format schema
+.PHONY: help .venv setup up promote down preview destroy test test-thorough test-unit lint rehearse doctor status simulate bench format schema
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ rehearse: .venv ## Play STACK=prod's whole life offline; BASE=ref: the change si
 
 doctor: .venv ## Ask STACK=prod's cluster and cloud what would go wrong; changes nothing
 	@$(RIG) doctor --stack $(if $(filter-out file,$(origin STACK)),$(STACK),prod)
+
+status: .venv ## Show what STACK=prod's GPU pools and queues do now, and what it costs; ARGS=--json
+	@$(RIG) status --stack $(if $(filter-out file,$(origin STACK)),$(STACK),prod) $(ARGS)
 
 simulate: .venv ## Replay TRACE=philly on a fleet that is not there; ARGS=--help
 	@$(RIG) simulate $(if $(TRACE),--trace $(TRACE)) $(ARGS)

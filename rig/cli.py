@@ -49,8 +49,21 @@ def stop() -> None:
 
 
 @app.command()
-def status() -> None:
-    """Show the cluster's processes; exit status 1 when it is not all running."""
+def status(
+    stack_name: Annotated[
+        str | None,
+        typer.Option("--stack", help="Pools, queues and costs of this stack, wherever it runs."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="With --stack: docs/gpus.md.")] = False,
+) -> None:
+    """Show the cluster's processes (exit status 1 when not all run), or what a stack's GPUs do."""
+    if stack_name is not None:
+        from rig.status.report import tell  # noqa: PLC0415 - the settings take a second to import
+
+        tell(stack_name, as_json=as_json)
+        return
+    if as_json:
+        raise RigError("--json tells of a stack: add --stack prod")
     node = cluster.Rig()
     states = node.status()
     if not states:

@@ -44,12 +44,6 @@ class FakeNode:
         }
 
 
-def is_ready(node: Mapping[str, Any]) -> bool:
-    """Whether a Node says that it is."""
-    conditions = node.get("status", {}).get("conditions") or ()
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
-
-
 def storage_class(name: str, *, default: bool) -> dict[str, Any]:
     """A class like the rig's: a claim gets its volume when its first pod has got a node."""
     return {

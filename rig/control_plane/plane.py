@@ -11,9 +11,10 @@ from typing import Self, TextIO, TypeVar
 from rig import toolchain
 from rig.control_plane.api import Api
 from rig.control_plane.commands import PROGRAMS, STAGES, commands, issue
-from rig.control_plane.nodes import FakeNode, is_ready, storage_class
+from rig.control_plane.nodes import FakeNode, storage_class
 from rig.control_plane.supervised import Supervised
 from rig.errors import RigError
+from rig.kube import ready
 from rig.node.machine import wait_for
 
 T = TypeVar("T")
@@ -241,4 +242,4 @@ def _hold_port() -> socket.socket:
 
 
 def _ready(api: Api, node: str) -> bool | None:
-    return is_ready(api.get(f"/api/v1/nodes/{node}") or {}) or None
+    return ready(api.get(f"/api/v1/nodes/{node}") or {}) or None

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from infra.settings import Settings
-from rig.doctor.facts import Facts, Question
 from rig.doctor.findings import Finding, fine, unanswered, wrong
 from rig.doctor.needs import Need, needs, offered, unsold
+from rig.facts import Facts, Question
 
 LIMITS: Final = {
     ("g", False): ("L-DB2E81BA", "Running On-Demand G and VT instances"),

@@ -4,22 +4,15 @@ import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from components.cluster.nodes import BURST_TAINT, GPU, TIER_LABEL
+from components.cluster.nodes import GPU
 from infra.sections import Cloud, Tier
 from infra.settings import Settings
-from rig.doctor.facts import Facts, Question
 from rig.doctor.findings import Finding, fine, unanswered, unsure, wrong
 from rig.doctor.versions import AUTOSCALER_ON_GCP, KUBELET_SKEW, OLDEST_CLUSTER, of_image, version
+from rig.facts import Facts, Question
+from rig.kube import REACH, advertised, is_burst, items, kubectl, place, ready
 
 DEVICE_PLUGIN: Final = "the NVIDIA driver and device plugin must run there"
-
-
-def kubectl(settings: Settings, name: str, *words: str) -> Question:
-    """A question to the stack's cluster."""
-    context = settings.cluster.context
-    chosen = ("--context", context) if context else ()
-    options = ("--request-timeout=20s", "-o", "json")
-    return Question(name, ("kubectl", *chosen, *words, *options))
 
 
 def questions(settings: Settings) -> Sequence[Question]:
@@ -39,25 +32,19 @@ def check(settings: Settings, facts: Facts) -> Iterator[Finding]:
     server = (told.value or {}).get("serverVersion")
     if told.error or not server:
         why = told.error or "it did not say its version"
-        where = f"context {settings.cluster.context}" if settings.cluster.context else "the cluster"
-        fix = "look at spillway:cluster.context and `kubectl config get-contexts`; is the VPN up?"
-        yield wrong(f"{where} cannot be reached: {why}", told.fix or fix)
+        yield wrong(f"{place(settings)} cannot be reached: {why}", told.fix or REACH)
         return
     yield fine(f"the cluster answers: {server['gitVersion']}")
     yield from unanswered("nodes", nodes, "an account that may `kubectl get nodes`")
-    items = _items(nodes.value)
-    yield from _versions(server["gitVersion"], items)
-    yield from _pools(settings, items)
-    yield from _addresses(settings, items)
-    found = [cidr for item in _items(ranges.value) for cidr in item["spec"]["cidrs"]]
+    machines = items(nodes.value)
+    yield from _versions(server["gitVersion"], machines)
+    yield from _pools(settings, machines)
+    yield from _addresses(settings, machines)
+    found = [cidr for item in items(ranges.value) for cidr in item["spec"]["cidrs"]]
     address = (service.value or {}).get("spec", {}).get("clusterIP")
     yield from _services(settings, found, address)
     yield from unanswered("deployments", deployments, "an account that may list deployments")
-    yield from _autoscalers(settings, _items(deployments.value))
-
-
-def _items(value: Any) -> list[dict[str, Any]]:
-    return (value or {}).get("items") or []
+    yield from _autoscalers(settings, items(deployments.value))
 
 
 def _versions(server: str, nodes: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
@@ -102,7 +89,7 @@ def _node(
             f"spillway:cluster.pools.{pool}.nodes has names that the cluster has not: {near}",
         )
         return
-    has = int(known[host]["status"].get("allocatable", {}).get(GPU, 0))
+    has = advertised(known[host])
     # Shared GPUs are advertised several times over.
     if has == 0:
         yield wrong(f"pool {pool}: node {host} advertises no {GPU}", DEVICE_PLUGIN)
@@ -111,8 +98,7 @@ def _node(
             f"pool {pool}: node {host} advertises {has} {GPU}, the settings say {gpus}",
             f"set spillway:cluster.pools.{pool}.gpusPerNode, or mend the GPUs that are missing",
         )
-    conditions = known[host]["status"].get("conditions", [])
-    if not any(c["type"] == "Ready" and c["status"] == "True" for c in conditions):
+    if not ready(known[host]):
         yield wrong(f"pool {pool}: node {host} is not ready", f"kubectl describe node {host}")
 
 
@@ -126,7 +112,7 @@ def _addresses(settings: Settings, nodes: Sequence[Mapping[str, Any]]) -> Iterat
         for cidr in spec.get("podCIDRs") or filter(None, [spec.get("podCIDR")]):
             yield from _inside(f"pods of {name}", cidr, "pods", network.pods)
             yield from _apart(f"pods of {name}", cidr, clouds)
-        if _is_burst(node):
+        if is_burst(node):
             continue  # In the cloud's own network, as it should be.
         for address in node["status"].get("addresses", []):
             if address["type"] == "InternalIP":
@@ -134,12 +120,6 @@ def _addresses(settings: Settings, nodes: Sequence[Mapping[str, Any]]) -> Iterat
                 yield from _apart(f"node {name}", address["address"], clouds)
     if not before:
         yield unsure("no node was seen, so addresses were not compared", "start the nodes")
-
-
-def _is_burst(node: Mapping[str, Any]) -> bool:
-    taints = node["spec"].get("taints") or []
-    labels = node["metadata"].get("labels") or {}
-    return labels.get(TIER_LABEL) == Tier.BURST or any(t["key"] == BURST_TAINT for t in taints)
 
 
 def _services(settings: Settings, ranges: Sequence[str], address: str | None) -> Iterator[Finding]:

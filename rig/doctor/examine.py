@@ -3,17 +3,14 @@
 from collections.abc import Sequence
 from typing import Final
 
-import pulumi
 from rich.markup import escape
 
-from infra import settings as stack_settings
 from infra.sections import Cloud
 from infra.settings import Settings
-from rig import paths
+from rig import stack_file
 from rig.doctor import aws, cluster, gcp
-from rig.doctor.facts import Facts, Live, Question
 from rig.doctor.findings import Finding, Severity
-from rig.errors import RigError
+from rig.facts import Facts, Live, Question
 from rig.steps import console, step
 
 JOIN_SECRET: Final = "spillway-join"  # noqa: S105 - a name
@@ -44,14 +41,7 @@ def questions(settings: Settings) -> Sequence[Question]:
 
 def examine(name: str) -> bool:
     """Ask everything about a stack and say what was found; False when something is wrong."""
-    file = paths.ROOT / f"Pulumi.{name}.yaml"
-    if not file.exists():
-        known = sorted(f.name.split(".")[1] for f in paths.ROOT.glob("Pulumi.*.yaml"))
-        raise RigError(f"STACK={name}: no {file.name}; there are {', '.join(known)}")
-    try:
-        settings = stack_settings.read(file)
-    except pulumi.RunError as error:
-        raise RigError(str(error)) from None
+    settings = stack_file.read(name)
     facts = Live()
     with step("asking the cluster and the cloud"):
         facts.ask_ahead(questions(settings))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rig.doctor.facts import Answer
+from rig.facts import Answer
 
 
 class Severity(StrEnum):

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from infra.settings import Settings
-from rig.doctor.facts import Facts, Question
 from rig.doctor.findings import Finding, fine, unanswered, unsure, wrong
 from rig.doctor.needs import Need, needs, offered, unsold
+from rig.facts import Facts, Question
 
 MODELS: Final = {
     "t4": "NVIDIA_T4_GPUS",

@@ -12,7 +12,7 @@ from typing import Any
 
 from components.cluster.nodes import GPU, POOL_LABEL
 from rig.control_plane.api import Api
-from rig.control_plane.nodes import is_ready
+from rig.kube import ready
 from rig.simulation.history import Event, Tier, What
 from rig.simulation.trace import Kind, Trace, Work
 from rig.simulation.work import NAME, Mode, manifest, path
@@ -103,7 +103,7 @@ class Replayer:
                 gpus = int(node["status"].get("capacity", {}).get(GPU, 0))
                 tier = self.tiers[pool]
                 self._tell(What.NODE_UP, nodes=(name,), tier=tier, gpus=gpus, pool=pool)
-            if not self._nodes[name] and is_ready(node):
+            if not self._nodes[name] and ready(node):
                 self._nodes[name] = True
                 self._tell(What.NODE_READY, nodes=(name,))
         for name in [name for name in self._nodes if name not in found]:

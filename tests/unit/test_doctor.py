@@ -16,9 +16,9 @@ from infra import settings as stack_settings
 from infra.settings import Settings
 from rig import paths
 from rig.doctor import cluster, examine
-from rig.doctor.facts import INSTALL, Answer, Live, Question, Recorded
 from rig.doctor.findings import Finding, Severity, fine, unsure, wrong
 from rig.doctor.versions import of_image, version
+from rig.facts import INSTALL, Answer, Live, Question, Recorded
 
 HERE = Path(__file__).parent / "doctor"
 STACKS = {"aws": "prod", "gcp": "prod-gcp"}
