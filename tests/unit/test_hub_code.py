@@ -63,6 +63,7 @@ DOCUMENT: dict[str, Any] = {
         "spark": profile(title="Spark", spark=True),
     },
     "servers": SERVERS,
+    "pools": {},
 }
 
 
@@ -419,7 +420,7 @@ def test_somebodys_teams_are_his_groups_without_those_of_admins():
 
 def test_modules_that_are_tested_here_need_nothing_but_python():
     """Else their tests would need the hub's packages too."""
-    for name in ("told", "profiles", "progress"):
+    for name in ("told", "profiles", "progress", "queues", "waiting"):
         spec = importlib.util.find_spec(f"spillway_hub.{name}")
         assert spec
         assert spec.origin
