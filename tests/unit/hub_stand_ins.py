@@ -32,6 +32,21 @@ class HTTPClientError(Exception):
         self.code = code
 
 
+class SpawnException(Exception):
+    """JupyterHub's."""
+
+    def __init__(self, message: str, *, reason: str, status_code: int) -> None:
+        super().__init__(message)
+
+
+class ApiException(Exception):
+    """What the API server refuses."""
+
+    def __init__(self, status: int, reason: str = "") -> None:
+        super().__init__(status, reason)
+        self.status, self.reason, self.body = status, reason, ""
+
+
 class Authenticator:
     """What a provider says comes from ``says``: a value, or an exception."""
 
@@ -113,9 +128,9 @@ def _modules() -> dict[str, dict[str, Any]]:
     return {
         "jupyterhub": {},
         "jupyterhub.auth": {"Authenticator": Authenticator, "DummyAuthenticator": Authenticator},
-        "jupyterhub.spawner": {"SpawnException": Exception},
+        "jupyterhub.spawner": {"SpawnException": SpawnException},
         "kubernetes_asyncio": {},
-        "kubernetes_asyncio.client": {**kubernetes, "ApiException": Exception},
+        "kubernetes_asyncio.client": {**kubernetes, "ApiException": ApiException},
         "kubespawner": {"KubeSpawner": KubeSpawner},
         "kubespawner.clients": {"shared_client": lambda kind: CLIENTS[kind]},
         "sqlalchemy": {},

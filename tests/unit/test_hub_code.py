@@ -278,6 +278,10 @@ NO_NODE = (
             "Waiting for room: too little free memory, no free GPU",
         ),
         (
+            event("FailedScheduling", f"1 Insufficient nvidia.com/gpu, {NO_NODE}", "Warning"),
+            "Waiting for room: no free GPU",
+        ),
+        (
             event("FailedScheduling", NO_NODE, "Warning"),
             "Waiting for room: no machine of this kind is up",
         ),

@@ -54,10 +54,12 @@ def shortages(message: str) -> str:
             ("Insufficient memory", "too little free memory"),
             ("Insufficient nvidia.com/gpu", "no free GPU"),
             ("unbound", "the home directory is being made"),
-            ("didn't match Pod's node affinity/selector", "no machine of this kind is up"),
         )
         if part in message
     ]
+    # Machines of other kinds are no news where one of this kind is up, and full.
+    if not found and "didn't match Pod's node affinity/selector" in message:
+        found = ["no machine of this kind is up"]
     return ", ".join(found) or message.partition(".")[0]
 
 

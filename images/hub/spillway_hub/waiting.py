@@ -269,13 +269,14 @@ def _unready(pool: Pool, seen: Seen) -> bool:
     With the queue's choice of the pool in its node selector the scheduler names GPUs only of
     machines that are in that pool; so many can be full as others have GPUs there.
     """
-    if seen.used is None:
+    name = ((seen.pod.get("spec") or {}).get("nodeSelector") or {}).get("spillway.dev/pool")
+    if seen.used is None or name is None:
         return False
     message = _newest(seen, "FailedScheduling").get("message", "")
     found = re.search(rf"(\d+) Insufficient {re.escape(GPU)}", message)
-    name = ((seen.pod.get("spec") or {}).get("nodeSelector") or {}).get("spillway.dev/pool", "")
-    others = sum(by_pool.get(name, 0) for by_pool in seen.used.values()) - 1
-    return bool(found) and int(found[1]) * pool.each > others
+    in_use = sum(by_pool.get(name, 0) for by_pool in seen.used.values())
+    # The server's own place counts as in use, and has no machine.
+    return bool(found) and int(found[1]) * pool.each > max(0, in_use - 1)
 
 
 def _room(seen: Seen) -> str:
