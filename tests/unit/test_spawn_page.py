@@ -192,15 +192,22 @@ def test_a_server_that_is_late_says_what_it_waited_for(kueue):
 
 
 def test_steps_come_as_they_are_and_a_pause_is_none():
-    async def steps():
+    async def steps(go_on):
         yield 1
-        await asyncio.sleep(0.05)
+        await go_on.wait()
         yield 2
 
     async def all_of() -> list[Any]:
-        return [one async for one in progress.paced(steps(), 0.03)]
+        go_on, found = asyncio.Event(), []
+        async for one in progress.paced(steps(go_on), 0.01):
+            found.append(one)
+            if one is None:
+                go_on.set()
+        return found
 
-    assert asyncio.run(all_of()) == [1, None, 2]
+    found = asyncio.run(asyncio.wait_for(all_of(), 10))
+    assert [one for one in found if one] == [1, 2]
+    assert found[1] is None
 
 
 # -- what is asked --------------------------------------------------------------------------------
@@ -245,6 +252,16 @@ def test_a_queue_without_a_status_has_nothing_in_use():
             return {"metadata": {}, "spec": {}}
 
     assert asyncio.run(queues.Queues().used(New(), ["vision"])) == {"vision": {}}
+
+
+def test_only_gpus_are_counted():
+    class Cores(Kueue):
+        async def get_namespaced_custom_object(self, *what: str, **how: Any) -> dict[str, Any]:
+            found = local_queue("vision", own=4)
+            found["status"]["flavorsReservation"][0]["resources"].append({"name": "cpu"})
+            return found
+
+    assert asyncio.run(queues.Queues().used(Cores(), ["vision"])) == {"vision": {"own": 4}}
 
 
 def test_numbers_of_all_teams_are_what_the_sentence_counts(kueue):

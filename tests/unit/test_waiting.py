@@ -83,6 +83,14 @@ def test_a_cloud_that_the_team_may_not_use_is_not_held_out():
     )
 
 
+def test_a_team_without_a_share_of_the_cloud_does_not_hold_all_of_it():
+    told = stack({"own": OWN, "cloud": CLOUD}, cloud=0)
+
+    assert said(told=told, used=ALL_IN_USE) == (
+        "Queued: you are the next of your team. All 16 of the company's A100 80GB are in use"
+    )
+
+
 def test_a_kind_that_no_profile_of_the_team_has_is_not_held_out():
     told = stack(cloud_l4=2)
     told.tenants["vision"].profiles.remove("gpu-cloud-l4")
