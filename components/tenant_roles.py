@@ -41,6 +41,14 @@ SPAWN = (
     Rule(groups=("",), resources=("secrets",), verbs=("create", "delete", "patch")),
 )
 """What the hub does for people's servers."""
+SEE_QUEUE = (
+    Rule(groups=("kueue.x-k8s.io",), resources=("workloads",), verbs=("list",)),
+    Rule(
+        groups=("kueue.x-k8s.io",), resources=("localqueues",), verbs=("get",), names=("default",)
+    ),
+)
+"""What the hub reads to say why a server waits; how many GPUs are in use is in the queues of all
+tenants, so that it needs no right beyond their namespaces."""
 SERVE = Rule(
     groups=("machinelearning.seldon.io",),
     resources=("seldondeployments",),
@@ -63,6 +71,9 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
     "viewer": (MINT,),
 }
 """By who has them; the first three are accounts of the tenant itself."""
+
+QUEUED: Mapping[str, tuple[Rule, ...]] = {**RULES, "spawner": (*SPAWN, *SEE_QUEUE)}
+"""The same where GPUs have a queue."""
 
 
 @dataclass(frozen=True, kw_only=True)

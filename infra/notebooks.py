@@ -16,6 +16,7 @@ from infra.people import Provider
 from infra.pools import burst_pools
 from infra.profiles import allowed, profiles
 from infra.settings import Settings, encrypted
+from infra.spawn_page import held, pools
 
 NOTEBOOK, SPARK = "notebook", "notebook-spark"
 BURST_SECONDS = 30 * 60
@@ -51,6 +52,7 @@ def build(  # noqa: PLR0913, PLR0917 - what a hub stands on
             else encrypted(settings.login_client_secret),
             teams=crews,
             profiles=profiles(settings),
+            pools=pools(settings),
             servers=Servers(
                 home_size=notebooks.home_size,
                 storage_class=settings.storage.class_name,
@@ -98,6 +100,7 @@ def _team(name: str, settings: Settings, team: teams.Team, foundation: Foundatio
         notebook=_image(name, NOTEBOOK, settings, foundation),
         spark=_image(name, SPARK, settings, foundation),
         storage=team.storage,
+        gpus=held(settings, name),
     )
 
 

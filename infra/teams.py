@@ -21,6 +21,7 @@ from components.hub import HUB_PORT, hub_pods, proxy_pods, spawner, viewer
 from components.mlflow import PORT as TRACKING_PORT
 from components.mlflow import consumer
 from components.tenant import Platform
+from components.tenant_roles import QUEUED, RULES
 from infra.clouds import HUB, TRACKING, Foundation
 from infra.queues import in_order
 from infra.settings import Settings
@@ -43,6 +44,7 @@ def build(
     """Every team by name."""
     if not settings.tenants:
         return {}
+    rules = QUEUED if in_order(settings) else RULES
     platform = Platform(
         tracking=consumer(namespace, TRACKING),
         tracking_port=TRACKING_PORT,
@@ -52,7 +54,7 @@ def build(
         spawner=spawner(settings.namespace, HUB),
         viewer=viewer(settings.namespace, HUB),
         api_server=network.to_api_server(settings.cluster.network.nodes),
-        roles=TenantRoles("tenant-roles", TenantRolesArgs(), opts).names,
+        roles=TenantRoles("tenant-roles", TenantRolesArgs(rules=rules), opts).names,
         door=gateway_pods() if settings.models else None,
     )
     made = {name: _team(name, settings, platform, foundation, opts) for name in settings.tenants}

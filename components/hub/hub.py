@@ -1,7 +1,7 @@
 """JupyterHub as a whole: the hub itself, and the proxy and the experiments page around it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -24,7 +24,7 @@ from components.hub.parts import Part, deployment, service
 from components.hub.profiles import Profile
 from components.hub.proxy import Proxy, ProxyArgs
 from components.hub.puller import Puller, PullerArgs
-from components.hub.told import Login, Servers, Team, document
+from components.hub.told import Login, Pool, Servers, Team, document
 from components.hub.viewer import Viewer, ViewerArgs
 from components.labels import labels, metadata, selector
 from components.mlflow import driver_url
@@ -67,6 +67,8 @@ class JupyterHubArgs:
     """CIDR of the cluster's pods; needed with ``node_port``, which lets in everyone else."""
     callers: Sequence[network.Peer] = ()
     """Pods that may call it: the gateway, where there is one."""
+    pools: Mapping[str, Pool] = field(default_factory=dict[str, Pool])
+    """What the page says of GPUs, by the queue's flavor, in the order in which they fill up."""
     pull: Sequence[pulumi.Input[str]] = ()
     """Images that every node keeps, so that servers start at once."""
     protect: bool = True
@@ -225,6 +227,7 @@ class JupyterHub(pulumi.ComponentResource):
             teams=args.teams,
             profiles=args.profiles,
             servers=args.servers,
+            pools=args.pools,
         )
 
     def _container(self, secrets: k8s.core.v1.Secret) -> k8s.core.v1.ContainerArgsDict:

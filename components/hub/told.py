@@ -1,7 +1,7 @@
 """What the hub is told, as the document that images/hub/spillway_hub/told.py reads."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pulumi
@@ -27,6 +27,24 @@ class Login:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pool:
+    """GPUs of one kind on machines of one owner, as the page of somebody who waits tells them."""
+
+    accelerator: str
+    title: str
+    """The accelerator as people say it."""
+    burst: bool
+    """Whether a cloud's, not the company's."""
+    gpus: int
+    """Of all machines that there are, or can be."""
+    each: int
+    """Of one machine."""
+    price: float | None = None
+    """US dollars by hour, of one machine of a cloud."""
+    spot: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Team:
     """A tenant as the hub meets it."""
 
@@ -40,6 +58,8 @@ class Team:
     spark: pulumi.Input[str]
     """Image of its servers with Spark, and of their executors."""
     storage: shapes.Storage
+    gpus: Mapping[str, int] = field(default_factory=dict[str, int])
+    """By pool: its own of the company's, its most of a cloud's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +85,7 @@ def document(  # noqa: PLR0913 - what a hub is told
     teams: Mapping[str, Team],
     profiles: Mapping[str, Profile],
     servers: Servers,
+    pools: Mapping[str, Pool],
 ) -> pulumi.Output[str]:
     """JSON with nothing secret in it."""
     return pulumi.Output.json_dumps(
@@ -76,6 +97,7 @@ def document(  # noqa: PLR0913 - what a hub is told
             "tenants": {name: _team(team) for name, team in teams.items()},
             "profiles": {name: asdict(profile) for name, profile in profiles.items()},
             "servers": {**asdict(servers), "pull_policy": servers.pull_policy.value},
+            "pools": {name: asdict(pool) for name, pool in pools.items()},
         },
         indent=1,
     )
@@ -98,4 +120,5 @@ def _team(team: Team) -> dict[str, Any]:
         "secret": STORAGE if storage.credentials else None,
         "volumes": camel(list(storage.login.volumes)),
         "mounts": camel(list(storage.login.mounts)),
+        "gpus": dict(team.gpus),
     }

@@ -4,9 +4,10 @@ Only the hub's image has the packages. What the real ones do with this code is i
 tests/cluster/test_login.py; here is what the code itself decides.
 """
 
+import asyncio
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import ModuleType, SimpleNamespace
@@ -29,6 +30,21 @@ class HTTPClientError(Exception):
     def __init__(self, code: int) -> None:
         super().__init__(code)
         self.code = code
+
+
+class SpawnException(Exception):
+    """JupyterHub's."""
+
+    def __init__(self, message: str, *, reason: str, status_code: int) -> None:
+        super().__init__(message)
+
+
+class ApiException(Exception):
+    """What the API server refuses."""
+
+    def __init__(self, status: int, reason: str = "") -> None:
+        super().__init__(status, reason)
+        self.status, self.reason, self.body = status, reason, ""
 
 
 class Authenticator:
@@ -67,6 +83,35 @@ class GenericOAuthenticator(Authenticator):
         return {"asked": self.userdata_url}
 
 
+CLIENTS: dict[str, Any] = {}
+"""Of the API server, by kind."""
+
+
+class KubeSpawner:
+    """What the cluster says of the pod comes from ``happens``: a step of progress, or seconds."""
+
+    namespace, pod_name, start_timeout = "vision", "notebook-ada", 1800
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+        self.log = SimpleNamespace(warning=lambda text, *of: self.warnings.append(text % of))
+        self.user_options = {"profile": "gpu-l4", "tenant": "vision"}
+        self.pod_reflector = SimpleNamespace(pods={})
+        self.events: list[Any] = []
+        self.happens: list[Any] = []
+
+    async def progress(self) -> AsyncIterator[dict[str, Any]]:
+        for one in self.happens:
+            if isinstance(one, dict):
+                yield one
+            else:
+                await asyncio.sleep(one)
+
+    async def _start(self) -> str:
+        await asyncio.sleep(sum(one for one in self.happens if not isinstance(one, dict)))
+        return "http://10.42.0.7:8888"
+
+
 class OAuthLoginHandler:
     def get(self) -> None:
         self.sent = True
@@ -83,10 +128,11 @@ def _modules() -> dict[str, dict[str, Any]]:
     return {
         "jupyterhub": {},
         "jupyterhub.auth": {"Authenticator": Authenticator, "DummyAuthenticator": Authenticator},
-        "jupyterhub.spawner": {"SpawnException": Exception},
+        "jupyterhub.spawner": {"SpawnException": SpawnException},
         "kubernetes_asyncio": {},
-        "kubernetes_asyncio.client": {**kubernetes, "ApiException": Exception},
-        "kubespawner": {"KubeSpawner": type("KubeSpawner", (), {})},
+        "kubernetes_asyncio.client": {**kubernetes, "ApiException": ApiException},
+        "kubespawner": {"KubeSpawner": KubeSpawner},
+        "kubespawner.clients": {"shared_client": lambda kind: CLIENTS[kind]},
         "sqlalchemy": {},
         "sqlalchemy.orm": {"object_session": lambda _: None},
         "jupyterhub.orm": {"new_token": lambda: "new"},

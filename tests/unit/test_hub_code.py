@@ -63,6 +63,7 @@ DOCUMENT: dict[str, Any] = {
         "spark": profile(title="Spark", spark=True),
     },
     "servers": SERVERS,
+    "pools": {},
 }
 
 
@@ -277,6 +278,10 @@ NO_NODE = (
             "Waiting for room: too little free memory, no free GPU",
         ),
         (
+            event("FailedScheduling", f"1 Insufficient nvidia.com/gpu, {NO_NODE}", "Warning"),
+            "Waiting for room: no free GPU",
+        ),
+        (
             event("FailedScheduling", NO_NODE, "Warning"),
             "Waiting for room: no machine of this kind is up",
         ),
@@ -419,7 +424,7 @@ def test_somebodys_teams_are_his_groups_without_those_of_admins():
 
 def test_modules_that_are_tested_here_need_nothing_but_python():
     """Else their tests would need the hub's packages too."""
-    for name in ("told", "profiles", "progress"):
+    for name in ("told", "profiles", "progress", "queues", "waiting"):
         spec = importlib.util.find_spec(f"spillway_hub.{name}")
         assert spec
         assert spec.origin

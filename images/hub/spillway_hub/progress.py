@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 HOPELESS = {
     "ErrImagePull": "its image cannot be fetched",
@@ -36,13 +39,13 @@ def explain(event: Mapping[str, Any]) -> str:
     if reason in WORDS:
         return WORDS[reason]
     if reason == "FailedScheduling":
-        return f"Waiting for room: {_shortages(message)}"
+        return f"Waiting for room: {shortages(message)}"
     if event.get("type") == "Warning" and reason not in ("Unhealthy",):
         return f"{reason}: {message}"
     return ""
 
 
-def _shortages(message: str) -> str:
+def shortages(message: str) -> str:
     """``0/3 nodes are available: 2 Insufficient memory, 1 …`` without the arithmetic."""
     found = [
         words
@@ -51,10 +54,12 @@ def _shortages(message: str) -> str:
             ("Insufficient memory", "too little free memory"),
             ("Insufficient nvidia.com/gpu", "no free GPU"),
             ("unbound", "the home directory is being made"),
-            ("didn't match Pod's node affinity/selector", "no machine of this kind is up"),
         )
         if part in message
     ]
+    # Machines of other kinds are no news where one of this kind is up, and full.
+    if not found and "didn't match Pod's node affinity/selector" in message:
+        found = ["no machine of this kind is up"]
     return ", ".join(found) or message.partition(".")[0]
 
 
@@ -70,3 +75,22 @@ def hopeless(pod: Mapping[str, Any] | None) -> str | None:
             image, said = container.get("image", ""), waiting.get("message", "")
             return f"Your server cannot start: {reason} ({image}). The cluster says: {said}"
     return None
+
+
+async def paced(steps: AsyncIterator[T], seconds: float) -> AsyncIterator[T | None]:
+    """The steps as they come, and None after so many seconds without one."""
+    following = asyncio.ensure_future(anext(steps))
+    try:
+        while True:
+            done, _ = await asyncio.wait({following}, timeout=seconds)
+            if not done:
+                yield None
+                continue
+            try:
+                step = following.result()
+            except StopAsyncIteration:
+                return
+            following = asyncio.ensure_future(anext(steps))
+            yield step
+    finally:
+        following.cancel()

@@ -18,10 +18,12 @@ from kubernetes_asyncio.client import (
     V1SecretKeySelector,
 )
 from kubespawner import KubeSpawner
+from kubespawner.clients import shared_client
 from sqlalchemy.orm import object_session
 
-from spillway_hub import profiles
-from spillway_hub.progress import explain, hopeless
+from spillway_hub import profiles, waiting
+from spillway_hub.progress import explain, hopeless, paced
+from spillway_hub.queues import Queues
 from spillway_hub.told import Tenant, told
 
 ACCOUNT = "notebook"
@@ -29,6 +31,8 @@ TOKEN_KEY = "token"  # noqa: S105 - a name
 GRACE = 20
 """Seconds for which something that looks hopeless may still turn out well."""
 EVERY = 1.0
+LOOK = 5.0
+"""Seconds between two looks at the queue."""
 MARGIN = 5
 """Seconds by which a reason in words comes before the hub's own time-out, which has none."""
 CONFLICT, NOT_FOUND, FORBIDDEN = 409, 404, 403
@@ -44,6 +48,10 @@ class Refused(SpawnException):
 
 class TeamSpawner(KubeSpawner):
     """KubeSpawner for people who belong to teams."""
+
+    _queues = Queues()
+    _waits = ""
+    """Why its GPU is not there yet; nothing where that is not what it waits for."""
 
     async def load_user_options(self) -> None:
         """Settle profile and team; a choice that is not offered ends here, before anything is."""
@@ -63,6 +71,7 @@ class TeamSpawner(KubeSpawner):
     def _settle(self, tenant: Tenant, *, spark: bool) -> None:
         # The home is the team's, one in each; and somebody may have deleted it.
         self._pvc_exists = False
+        self._waits = ""
         self.namespace = tenant.namespace
         self.service_account = ACCOUNT
         self.image = tenant.spark if spark else tenant.notebook
@@ -107,6 +116,7 @@ class TeamSpawner(KubeSpawner):
         """Start, unless the cluster says meanwhile that it cannot come to anything."""
         starting = asyncio.ensure_future(super()._start())
         watching = asyncio.ensure_future(self._watch())
+        looking = asyncio.ensure_future(self._look())
         try:
             await asyncio.wait({starting, watching}, return_when=asyncio.FIRST_COMPLETED)
             if watching.done() and not starting.done():
@@ -117,7 +127,7 @@ class TeamSpawner(KubeSpawner):
         except TimeoutError as error:
             raise self._late() from error
         finally:
-            for task in (starting, watching):
+            for task in (starting, watching, looking):
                 task.cancel()
 
     async def _watch(self) -> None:
@@ -144,20 +154,62 @@ class TeamSpawner(KubeSpawner):
         heard = [words for event in self.events if (words := explain(event))]
         return Refused(
             f"Your server was not up after {self.start_timeout} seconds. "
-            f"The last thing heard of it: {(heard or ['nothing'])[-1]}",
+            f"The last thing heard of it: {self._waits or (heard or ['nothing'])[-1]}",
             "timeout",
         )
 
+    # -- what the person who waits is told -----------------------------------------------------
+
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
-        """Events of the cluster in words for people; what says nothing to them is left out."""
-        last = ""
-        async for step in super().progress():
-            event = step.get("raw_event")
-            message = explain(event) if event else step.get("message", "")
-            if not message or message == last:
-                continue
-            last = message
-            yield {**step, "message": message, "html_message": escape(message)}
+        """Events of the cluster and the queue's word, each in words for people, once."""
+        last, waits, reached = "", "", 0
+        async for step in paced(super().progress(), EVERY):
+            reached = max(reached, (step or {}).get("progress", 0))
+            message = self._words(step)
+            if message and message != last:
+                last = message
+                yield {**step, **_said(message, reached)}
+            if self._waits and self._waits != waits:
+                waits = self._waits
+                yield _said(waits, reached)
+
+    def _words(self, step: dict[str, Any] | None) -> str:
+        event = (step or {}).get("raw_event")
+        if event is None:
+            return (step or {}).get("message", "")
+        if self._waits and event.get("reason") in waiting.TOLD:
+            return ""
+        return explain(event)
+
+    async def _look(self) -> None:
+        """Follow why a server with a GPU waits; nobody needs the answer to start."""
+        profile = told().profiles.get(str(self.user_options.get("profile")))
+        trouble = ""
+        while profile and profile.accelerator:
+            try:
+                self._waits = await self._why()
+                trouble = ""
+            except Exception as error:
+                self._waits = ""
+                if trouble != (trouble := repr(error)):
+                    self.log.warning("Cannot say why %s waits: %s", self.pod_name, trouble)
+            await asyncio.sleep(LOOK)
+
+    async def _why(self) -> str:
+        reflector = getattr(self, "pod_reflector", None)
+        pod = reflector.pods.get(f"{self.namespace}/{self.pod_name}") if reflector else None
+        if pod is None or pod["spec"].get("nodeName"):
+            return ""
+        api = shared_client("CustomObjectsApi")
+        known = told()
+        namespaces = [tenant.namespace for tenant in known.tenants.values()]
+        seen = waiting.Seen(
+            pod=pod,
+            workloads=await self._queues.workloads(api, self.namespace),
+            events=self.events,
+            used=await self._queues.used(api, namespaces) if known.pools else None,
+        )
+        return waiting.sentence(seen, known, self.user_options[profiles.TEAM])
 
     # -- the token ----------------------------------------------------------------------------
 
@@ -201,6 +253,10 @@ class TeamSpawner(KubeSpawner):
             if error.status not in (NOT_FOUND, FORBIDDEN):
                 raise
         return super().run_post_stop_hook()
+
+
+def _said(message: str, reached: int) -> dict[str, Any]:
+    return {"message": message, "html_message": escape(message), "progress": reached}
 
 
 def _place() -> dict[str, Any]:

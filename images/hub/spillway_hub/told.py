@@ -25,6 +25,24 @@ class Profile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pool:
+    """GPUs of one kind, on machines of one owner."""
+
+    accelerator: str
+    title: str
+    """The accelerator as people say it."""
+    burst: bool
+    """Whether a cloud's, not the company's."""
+    gpus: int
+    """Of all machines that there are, or can be."""
+    each: int
+    """Of one machine."""
+    price: float | None = None
+    """US dollars by hour, of one machine of a cloud."""
+    spot: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Tenant:
     """A team: who belongs to it, and what its servers carry."""
 
@@ -41,6 +59,8 @@ class Tenant:
     """Secret, in its namespace, with more of the environment."""
     volumes: Sequence[Mapping[str, Any]] = ()
     mounts: Sequence[Mapping[str, Any]] = ()
+    gpus: Mapping[str, int] = field(default_factory=dict)
+    """By pool: its own of the company's, its most of a cloud's."""
 
     @property
     def login(self) -> str | None:
@@ -90,6 +110,8 @@ class Told:
     tenants: Mapping[str, Tenant]
     profiles: Mapping[str, Profile]
     servers: Servers
+    pools: Mapping[str, Pool]
+    """By the name of the queue's flavor, in the order in which they fill up."""
 
     def places(self, names: Sequence[str], groups: Sequence[str]) -> list[str]:
         """The hub's groups of somebody with these names and, at the provider, these groups."""
@@ -115,6 +137,7 @@ def parse(text: str) -> Told:
         tenants={name: Tenant(**tenant) for name, tenant in raw["tenants"].items()},
         profiles={name: Profile(**profile) for name, profile in raw["profiles"].items()},
         servers=Servers(**raw["servers"]),
+        pools={name: Pool(**pool) for name, pool in raw["pools"].items()},
     )
 
 
