@@ -47,7 +47,14 @@ class Group:
     @property
     def template(self) -> dict[str, Any]:
         """One of its nodes, not booted yet."""
-        node = _machine(self.pool, self.name, self.cpu, self.memory, self._annotations)
+        pool = self.pool
+        node = FakeNode(
+            name=self.name,
+            labels=pool.labels,
+            resources=_resources(pool, self.cpu, self.memory),
+            taints=[{"key": t.key, "value": t.value, "effect": t.effect} for t in pool.taints],
+            annotations=self._annotations,
+        )
         manifest = node.manifest
         labels: dict[str, str] = manifest["metadata"]["labels"]
         # The autoscaler names its nodes, and compares their labels but for the host's.
@@ -64,9 +71,12 @@ class Group:
         return {**annotations, **({FAULT: self.fault.value} if self.fault else {})}
 
 
-def onprem(pool: NodePool, count: int, *, cpu: str = "32", memory: str = "128Gi") -> list[FakeNode]:
-    """The machines of a pool of the company's own."""
-    return [_machine(pool, f"{pool.name}-{n}", cpu, memory, {}) for n in range(count)]
+def onprem(
+    pool: NodePool, names: Sequence[str], *, cpu: str = "32", memory: str = "128Gi"
+) -> list[FakeNode]:
+    """The company's own machines that a pool names, as they are before a stack labels them."""
+    resources = _resources(pool, cpu, memory)
+    return [FakeNode(name=name, resources=resources) for name in names]
 
 
 def config_maps(groups: Sequence[Group]) -> Iterator[dict[str, Any]]:
@@ -91,13 +101,5 @@ def config_maps(groups: Sequence[Group]) -> Iterator[dict[str, Any]]:
         yield {"metadata": {"name": name}, "data": {key: yaml.safe_dump(content)}}
 
 
-def _machine(
-    pool: NodePool, name: str, cpu: str, memory: str, annotations: dict[str, str]
-) -> FakeNode:
-    return FakeNode(
-        name=name,
-        labels=pool.labels,
-        resources={"cpu": cpu, "memory": memory, "pods": "110", **pool.resources},
-        taints=[{"key": t.key, "value": t.value, "effect": t.effect} for t in pool.taints],
-        annotations=annotations,
-    )
+def _resources(pool: NodePool, cpu: str, memory: str) -> dict[str, str]:
+    return {"cpu": cpu, "memory": memory, "pods": "110", **pool.resources}

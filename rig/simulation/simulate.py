@@ -62,16 +62,16 @@ class Simulation:
         return replays
 
     def _replay(self, mode: Mode) -> History:
-        pools, counts, groups = stand.pools_of(self.config)
+        machines = stand.machines_of(self.config)
         trace = self.trace.compress(self.factor)
-        tiers = {pool.name: Tier(pool.tier) for pool in pools}
+        tiers = {pool.name: Tier(pool.tier) for pool in machines.pools}
         with (
             tempfile.TemporaryDirectory(prefix="spillway-simulation-") as folder,
-            stand.standing(Path(folder), self.config, pools, counts) as fleet,
+            stand.standing(Path(folder), self.config) as fleet,
         ):
             if mode is not Mode.QUEUE:
                 fleet.api.create("/api/v1/namespaces", {"metadata": {"name": ELSEWHERE}})
-            fleet.start_autoscaler(self._groups(groups, mode), self.flags)
+            fleet.start_autoscaler(self._groups(machines.groups, mode), self.flags)
             replayer = Replayer(fleet.api, trace, mode, tiers)
             ended = replayer.run(PATIENCE)
             notes = self._notes(fleet)
@@ -103,12 +103,11 @@ class Simulation:
         ]
 
     def _judged(self, history: History, mode: Mode) -> report.Replay:
-        _, _, groups = stand.pools_of(self.config)
         prices = {
             group.name: report.node_price(
                 self.cloud, group.pool.accelerator, group.pool.gpus, self.spot
             )
-            for group in groups
+            for group in stand.machines_of(self.config).groups
         }
         return report.Replay(
             history=history,

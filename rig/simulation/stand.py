@@ -4,6 +4,7 @@ import subprocess
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +26,43 @@ LAST = 2000
 """Characters of an engine that failed."""
 
 
-@contextmanager
-def standing(
-    folder: Path, config: Mapping[str, Any], pools: Sequence[NodePool], counts: Mapping[str, int]
-) -> Generator[Fleet]:
-    """The fleet, with Kueue admitting; no autoscaler yet.
+@dataclass(frozen=True, kw_only=True)
+class Machines:
+    """What a stack's config says of machines."""
 
-    ``counts`` are the machines of each of the company's own pools.
-    """
-    own = [node for pool in pools for node in onprem(pool, counts.get(pool.name, 0))]
-    # Kueue's own pods want a machine without taints.
-    with Fleet([FakeNode(name="services"), *own], folder / "cluster") as fleet:
+    pools: Sequence[NodePool]
+    own: Sequence[FakeNode]
+    """The company's, which are there before the stack."""
+    groups: Sequence[Group]
+    """What a cloud makes."""
+
+
+def machines_of(config: Mapping[str, Any]) -> Machines:
+    """Of a stack's config."""
+    from infra.pools import node_pool  # noqa: PLC0415 - the SDK takes a second to import
+    from infra.sections import Cluster  # noqa: PLC0415
+
+    cluster = Cluster.model_validate(config.get("spillway:cluster") or {})
+    pools = {name: node_pool(name, pool) for name, pool in cluster.pools.items()}
+    return Machines(
+        pools=list(pools.values()),
+        own=[
+            node for name, pool in cluster.pools.items() for node in onprem(pools[name], pool.nodes)
+        ],
+        groups=[
+            Group(pool=pools[name], most=pool.max_nodes)
+            for name, pool in cluster.pools.items()
+            if pool.max_nodes
+        ],
+    )
+
+
+@contextmanager
+def standing(folder: Path, config: Mapping[str, Any]) -> Generator[Fleet]:
+    """The fleet of a config, with Kueue admitting; no autoscaler yet."""
+    # What is no GPU work wants a machine without taints.
+    nodes = [FakeNode(name="services"), *machines_of(config).own]
+    with Fleet(nodes, folder / "cluster") as fleet:
         stage = Stage(folder, "simulation", PROGRAM, CONTEXT)
         with stage.on(fleet.plane), ThreadPoolExecutor(1) as beside:
             engine = stage.start(UP, config, errors=subprocess.STDOUT)
@@ -47,22 +74,6 @@ def standing(
                 raise RigError(f"the engine failed:\n{said[-LAST:]}")
             queue.result()
         yield fleet
-
-
-def pools_of(config: Mapping[str, Any]) -> tuple[list[NodePool], dict[str, int], list[Group]]:
-    """Of a stack's config: its pools, the machines of its own ones, and the groups of a cloud."""
-    from infra.pools import node_pool  # noqa: PLC0415 - the SDK takes a second to import
-    from infra.sections import Cluster  # noqa: PLC0415
-
-    cluster = Cluster.model_validate(config.get("spillway:cluster") or {})
-    pools = {name: node_pool(name, pool) for name, pool in cluster.pools.items()}
-    counts = {name: len(pool.nodes) for name, pool in cluster.pools.items() if pool.nodes}
-    groups = [
-        Group(pool=pools[name], most=pool.max_nodes)
-        for name, pool in cluster.pools.items()
-        if pool.max_nodes
-    ]
-    return list(pools.values()), counts, groups
 
 
 def scenario() -> dict[str, Any]:

@@ -24,7 +24,7 @@ PODS = "/api/v1/namespaces/default/pods"
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Fleet]:
-    with Fleet(onprem(OWN, 1), programs=toolchain.ensure_all(PROGRAMS)) as fleet:
+    with Fleet(onprem(OWN, ["own-0"]), programs=toolchain.ensure_all(PROGRAMS)) as fleet:
         yield fleet
 
 
@@ -59,11 +59,10 @@ def done(api: Api, name: str) -> dict[str, Any]:
     return api.get(path)["status"]
 
 
-def test_an_own_machine_has_its_pools_labels_taints_and_gpus_and_a_size_of_its_own(fleet):
+def test_an_own_machine_has_gpus_and_a_size_of_its_own_and_no_labels_of_a_stack(fleet):
     node = fleet.api.get(f"{NODES}/own-0")
 
-    assert node["metadata"]["labels"] | OWN.labels == node["metadata"]["labels"]
-    assert {t["key"] for t in node["spec"]["taints"]} >= {t.key for t in OWN.taints}
+    assert not OWN.labels.keys() & node["metadata"]["labels"].keys()
     assert node["status"]["allocatable"][GPU] == "2"
     assert node["status"]["allocatable"]["cpu"] == "32"
 

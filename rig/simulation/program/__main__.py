@@ -9,11 +9,13 @@ import pulumi
 
 from components import FencedNamespace, FencedNamespaceArgs, network
 from components.cluster.autoscaler import Autoscaler, AutoscalerArgs, ScaledPool
+from components.cluster.onprem import OnpremNodes, OnpremNodesArgs
 from components.cluster.reaper import NodeReaper, NodeReaperArgs
 from components.labels import TENANT_LABEL
 from components.shapes import Scaling
 from infra import providers, queues
 from infra.clouds import AUTOSCALER, HUB_PYTHON, HUB_UID
+from infra.pools import node_pool
 from infra.settings import load
 
 settings = load()
@@ -30,6 +32,10 @@ tenants = [
 pools = [queues.queued(name, pool) for name, pool in settings.cluster.pools.items()]
 own_first = sorted(pools, key=lambda pool: pool.nodes.tier == "burst")
 queues.build(settings, own_first, tenants, opts)
+for name, pool in settings.cluster.pools.items():
+    if pool.nodes:
+        own = OnpremNodesArgs(pool=node_pool(name, pool), names=pool.nodes)
+        OnpremNodes(f"nodes-{name}", own, opts)
 platform = FencedNamespace(
     "platform", FencedNamespaceArgs(namespace=settings.namespace, protect=False), opts
 )
