@@ -13,13 +13,11 @@ from infra import people, teams
 from infra.clouds import HUB, TRACKING, Foundation
 from infra.images import tagged, team_image
 from infra.people import Provider
-from infra.pools import burst_pools
+from infra.pools import BURST_SECONDS, burst_pools
 from infra.profiles import allowed, profiles
 from infra.settings import Settings, encrypted
 
 NOTEBOOK, SPARK = "notebook", "notebook-spark"
-BURST_SECONDS = 30 * 60
-"""More than the queue waits for a machine of a cloud to come up (components/cluster/queue.py)."""
 
 
 def build(  # noqa: PLR0913, PLR0917 - what a hub stands on
