@@ -14,7 +14,7 @@ from infra.clouds import HUB, TRACKING, Foundation
 from infra.images import tagged, team_image
 from infra.people import Provider
 from infra.pools import BURST_SECONDS, burst_pools
-from infra.profiles import allowed, profiles
+from infra.profiles import allowed, profiles, widest
 from infra.settings import Settings, encrypted
 
 NOTEBOOK, SPARK = "notebook", "notebook-spark"
@@ -96,6 +96,7 @@ def _team(name: str, settings: Settings, team: teams.Team, foundation: Foundatio
         notebook=_image(name, NOTEBOOK, settings, foundation),
         spark=_image(name, SPARK, settings, foundation),
         storage=team.storage,
+        gpus=widest(settings, tenant),
     )
 
 

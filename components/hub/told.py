@@ -1,7 +1,7 @@
 """What the hub is told, as the document that images/hub/spillway_hub/told.py reads."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pulumi
@@ -40,6 +40,8 @@ class Team:
     spark: pulumi.Input[str]
     """Image of its servers with Spark, and of their executors."""
     storage: shapes.Storage
+    gpus: Mapping[str, int] = field(default_factory=dict[str, int])
+    """What Spark's executors may ask for: by accelerator, the most GPUs of one machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,4 +100,5 @@ def _team(team: Team) -> dict[str, Any]:
         "secret": STORAGE if storage.credentials else None,
         "volumes": camel(list(storage.login.volumes)),
         "mounts": camel(list(storage.login.mounts)),
+        "gpus": dict(team.gpus),
     }

@@ -41,6 +41,8 @@ class Tenant:
     """Secret, in its namespace, with more of the environment."""
     volumes: Sequence[Mapping[str, Any]] = ()
     mounts: Sequence[Mapping[str, Any]] = ()
+    gpus: Mapping[str, int] = field(default_factory=dict)
+    """What Spark's executors may ask for: by accelerator, the most GPUs of one machine."""
 
     @property
     def login(self) -> str | None:
