@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from components.cluster.nodes import BURST_TAINT, GPU, TIER_LABEL, NodePool
+from components.cluster.queue import PARENT_ANNOTATION
 from rig.control_plane.api import Api
 from rig.errors import RigError
 from rig.node.machine import wait_for
@@ -128,6 +129,7 @@ def test_the_queue_takes_up_its_work_after_a_restart(fleet):
 TOLL = {"key": BURST_TAINT, "operator": "Exists", "effect": "NoSchedule"}
 EVERYTHING = {"operator": "Exists"}
 BY_HAND = "is tolerated by what the queue admits"
+UNHELD = "is held by the queue"
 
 
 def tried(api: Api, path: str, document: dict[str, Any]) -> str:
@@ -175,3 +177,24 @@ def test_nobody_has_a_gpu_but_through_the_queue(fleet):
     del template["spec"]["tolerations"]
     made = tried(api, "/apis/apps/v1/namespaces/team/deployments", deployment)
     assert made in ("made", "queued"), made
+
+
+def test_what_a_notebook_owns_waits_for_its_gpu_as_everything_does(fleet):
+    api = fleet.api
+    driver = pod({})
+    driver["metadata"]["name"] = "driver"
+    driver["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "1"}}
+    uid = api.create(PODS, driver)["metadata"]["uid"]
+    try:
+        executor = pod(QUEUED)
+        # As Spark makes them.
+        executor["metadata"]["ownerReferences"] = [
+            {"apiVersion": "v1", "kind": "Pod", "name": "driver", "uid": uid, "controller": True}
+        ]
+        wait_for(lambda: UNHELD in tried(api, PODS, executor) or None, SECONDS, "a refusal")
+
+        executor["metadata"]["annotations"] = {PARENT_ANNOTATION: "spark"}
+        executor["metadata"]["labels"] = {**QUEUED, "kueue.x-k8s.io/managed": "true"}
+        assert tried(api, PODS, executor) == "queued"
+    finally:
+        api.delete(f"{PODS}/driver")
