@@ -14,6 +14,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components import shapes
+from components.cluster.gpu_pods import Gpus, placed, queued, resources
 from components.labels import AT_ONCE, ROLE_LABEL, labels, metadata
 from components.mlflow_env import variables
 from components.model_pod import (
@@ -70,6 +71,7 @@ class BatchScoringArgs:
     cpu: float = 0.5
     """Cores that it asks for; idle ones are there to be used."""
     memory: str = "1Gi"
+    gpus: Gpus | None = None
 
     def __post_init__(self) -> None:
         if not 0 < len(self.batch) <= NAME_LENGTH:
@@ -88,6 +90,7 @@ class BatchScoring(pulumi.ComponentResource):
         super().__init__("spillway:index:BatchScoring", name, None, opts)
         self._name, self._args = name, args
         self._marks = labels(APP, args.batch, JOB)
+        self._job_marks = {**self._marks, **queued(args.gpus, "job")}
         self._once = pulumi.ResourceOptions(
             parent=self,
             depends_on=args.storage.ready,
@@ -105,7 +108,7 @@ class BatchScoring(pulumi.ComponentResource):
             f"{self._name}-job",
             metadata={
                 "namespace": self._args.namespace,
-                "labels": self._marks,
+                "labels": self._job_marks,
                 "name": pulumi.Output.concat(self._args.batch, "-", digest(spec)),
                 # It may take hours.
                 "annotations": AT_ONCE,
@@ -125,7 +128,7 @@ class BatchScoring(pulumi.ComponentResource):
                 "starting_deadline_seconds": LATE,
                 "successful_jobs_history_limit": KEPT,
                 "failed_jobs_history_limit": KEPT,
-                "job_template": {"metadata": {"labels": self._marks}, "spec": self._spec()},
+                "job_template": {"metadata": {"labels": self._job_marks}, "spec": self._spec()},
             },
             opts=self._once,
         )
@@ -166,13 +169,14 @@ class BatchScoring(pulumi.ComponentResource):
         )
         # A model of the bucket has been fetched by the same login.
         login = args.storage.login.volumes if tracked(args.model) else ()
+        spec: k8s.core.v1.PodSpecArgsDict = {
+            "restart_policy": "Never",
+            "termination_grace_period_seconds": GRACE,
+            "init_containers": [fetcher(source)],
+            "containers": [self._scorer()],
+        }
         return pod(
-            {
-                "restart_policy": "Never",
-                "termination_grace_period_seconds": GRACE,
-                "init_containers": [fetcher(source)],
-                "containers": [self._scorer()],
-            },
+            placed(spec, args.gpus),
             uid=UID,
             account=JOB,
             volumes=[*volumes(source), *login],
@@ -205,5 +209,6 @@ class BatchScoring(pulumi.ComponentResource):
                     {"name": "model", "mount_path": FOLDER, "read_only": True},
                     *storage.login.mounts,
                 ],
+                extended=resources(args.gpus),
             )
         )

@@ -16,6 +16,7 @@ import pulumi_kubernetes as k8s
 
 from components import guard_models as models
 from components import shapes
+from components.cluster.queue import PRIORITY_LABEL
 from components.guard_models import Validation, in_containers, rule
 from components.labels import ROLE_LABEL, TENANT_LABEL, labels
 from components.tenant import EXECUTOR, JOB, STORAGE
@@ -134,6 +135,10 @@ def _rules() -> list[Validation]:
         _new(
             "object.spec.?priorityClassName.orValue('') == ''",
             "spec.priorityClassName: executors have no priority of their own",
+        ),
+        _new(
+            f"object.metadata.?labels[?'{PRIORITY_LABEL}'].orValue('{JOB}') == '{JOB}'",
+            f"metadata.labels: {PRIORITY_LABEL} of executors is {JOB}",
         ),
         _new(
             "object.spec.?tolerations.orValue([]).all(t, "

@@ -4,11 +4,18 @@ from collections.abc import Sequence
 
 import pulumi_kubernetes as k8s
 
+from components.cluster.nodes import GPU
+from components.cluster.queue import PRIORITY_LABEL, QUEUE_LABEL
 from components.labels import ROLE_LABEL
 from components.tenant import MODEL, STORAGE
 
 Validation = k8s.admissionregistration.v1.ValidationArgsDict
 OWN_TAINTS = "spillway.dev/"
+NO_GPU = (
+    "!c.?resources.?limits.orValue({}).exists(r, r.startsWith('nvidia.com/')) && "
+    "!c.?resources.?requests.orValue({}).exists(r, r.startsWith('nvidia.com/'))"
+)
+"""Of a container ``c``."""
 
 
 def rules() -> Sequence[Validation]:
@@ -31,6 +38,18 @@ def rules() -> Sequence[Validation]:
             "object.spec.predictors.all(p, p.?componentSpecs.orValue([]).all(s, "
             f"s.?metadata.?labels[?'{ROLE_LABEL}'].orValue('') == '{MODEL}'))",
             f"spec.predictors.componentSpecs.metadata.labels: {ROLE_LABEL} is {MODEL}",
+        ),
+        rule(
+            "object.spec.predictors.all(p, p.?componentSpecs.orValue([]).all(q, "
+            f"q.?metadata.?labels[?'{PRIORITY_LABEL}'].orValue('serving') == 'serving'))",
+            f"spec.predictors.componentSpecs.metadata.labels: {PRIORITY_LABEL} is serving",
+        ),
+        rule(
+            "object.spec.predictors.all(p, p.?componentSpecs.orValue([]).all(q, "
+            f"!has(q.spec) || q.?metadata.?labels[?'{QUEUE_LABEL}'].hasValue() || "
+            f"[q.spec].all(s, {in_containers(NO_GPU)})))",
+            f"spec.predictors.componentSpecs.metadata.labels: who asks for {GPU} names a queue: "
+            f"{QUEUE_LABEL}=default",
         ),
         _pods(
             f"s.?serviceAccountName.orValue('') == '{MODEL}'",

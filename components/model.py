@@ -20,6 +20,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components import shapes
+from components.cluster.gpu_pods import Gpus, queued
 from components.labels import ROLE_LABEL, labels, metadata
 from components.model_pod import Images, Serving, digest, pod
 from components.seldon import API
@@ -78,6 +79,10 @@ class ModelDeploymentArgs:
     memory: str = "512Mi"
     start_seconds: int = 600
     """How long a version may take until it answers."""
+    gpus: Gpus | None = None
+    """Of each server."""
+    queue_seconds: int = 0
+    """How much longer it may take because its servers wait for machines."""
 
     def __post_init__(self) -> None:
         if not 0 < len(self.model) <= NAME_LENGTH:
@@ -85,6 +90,11 @@ class ModelDeploymentArgs:
         shares = [version.traffic for version in self.versions if not version.shadow]
         if sum(shares) != 100:  # noqa: PLR2004 - percent
             raise ValueError(f"traffic must sum to 100, got {shares}")
+
+    @property
+    def deadline(self) -> int:
+        """Seconds after which a change has failed."""
+        return self.start_seconds + self.queue_seconds
 
 
 class ModelDeployment(pulumi.ComponentResource):
@@ -120,7 +130,7 @@ class ModelDeployment(pulumi.ComponentResource):
                 depends_on=[*args.ready, *args.storage.ready],
                 delete_before_replace=True,
                 custom_timeouts=pulumi.CustomTimeouts(
-                    create=f"{args.start_seconds}s", update=f"{args.start_seconds}s"
+                    create=f"{args.deadline}s", update=f"{args.deadline}s"
                 ),
             ),
         )
@@ -139,6 +149,7 @@ class ModelDeployment(pulumi.ComponentResource):
                 cpu=args.cpu,
                 memory=args.memory,
                 start_seconds=args.start_seconds,
+                gpus=args.gpus,
             )
         )
         # A number that is not said is left to what scales.
@@ -148,7 +159,7 @@ class ModelDeployment(pulumi.ComponentResource):
             **number,
             "traffic": version.traffic,
             "shadow": version.shadow,
-            "progressDeadlineSeconds": args.start_seconds,
+            "progressDeadlineSeconds": args.deadline,
             # Straight to the server: the operator's own proxy in front of it is for graphs.
             "annotations": {"seldon.io/no-engine": "true"},
             "graph": {"name": args.model, "type": "MODEL", "children": []},
@@ -156,7 +167,11 @@ class ModelDeployment(pulumi.ComponentResource):
                 {
                     "metadata": {
                         "name": _content(version.uri, spec, scaled=args.scaling is not None),
-                        "labels": {ROLE_LABEL: MODEL, **labels(APP, args.model, MODEL)},
+                        "labels": {
+                            ROLE_LABEL: MODEL,
+                            **labels(APP, args.model, MODEL),
+                            **queued(args.gpus, "serving"),
+                        },
                     },
                     "spec": spec,
                 }

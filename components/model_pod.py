@@ -13,6 +13,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components import shapes
+from components.cluster.gpu_pods import Gpus, placed, resources
 from components.mlflow_env import variables
 from components.pods import CONTAINER_SECURITY, PullPolicy, Scratch, camel, container
 from components.tenant import MODEL, MODEL_PORTS, STORAGE
@@ -73,21 +74,21 @@ class Serving(Source):
     model: str
     memory: str
     start_seconds: int
+    gpus: Gpus | None
 
 
 def pod(serving: Serving) -> dict[str, Any]:
     """The pod's specification."""
-    return camel(
-        {
-            "service_account_name": MODEL,
-            "automount_service_account_token": False,
-            "enable_service_links": False,
-            "termination_grace_period_seconds": 3 * DRAIN,
-            "init_containers": [fetcher(serving)],
-            "containers": [_server(serving)],
-            "volumes": volumes(serving),
-        }
-    )
+    spec: k8s.core.v1.PodSpecArgsDict = {
+        "service_account_name": MODEL,
+        "automount_service_account_token": False,
+        "enable_service_links": False,
+        "termination_grace_period_seconds": 3 * DRAIN,
+        "init_containers": [fetcher(serving)],
+        "containers": [_server(serving)],
+        "volumes": volumes(serving),
+    }
+    return camel(placed(spec, serving.gpus))
 
 
 def volumes(source: Source) -> list[k8s.core.v1.VolumeArgsDict]:
@@ -163,6 +164,7 @@ def _server(serving: Serving) -> k8s.core.v1.ContainerArgsDict:
             memory_limit=serving.memory,
             scratch=[TMP],
             mounts=[{"name": "model", "mount_path": FOLDER, "read_only": True}],
+            extended=resources(serving.gpus),
         )
     )
 

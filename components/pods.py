@@ -42,19 +42,27 @@ class Scratch:
         return self.path.strip("/").replace("/", "-")
 
 
-def container(
+def container(  # noqa: PLR0913 - what a container is made of
     base: k8s.core.v1.ContainerArgsDict,
     *,
     requests: Mapping[str, str],
     memory_limit: str,
     scratch: Sequence[Scratch] = (),
     mounts: Sequence[k8s.core.v1.VolumeMountArgsDict] = (),
+    extended: Mapping[str, str] | None = None,
 ) -> k8s.core.v1.ContainerArgsDict:
-    """A container without privileges. No CPU limit: idle CPU is there to be used."""
+    """A container without privileges. No CPU limit: idle CPU is there to be used.
+
+    ``extended`` resources, such as GPUs, are requested and limited in one.
+    """
+    more = extended or {}
     return {
         **base,
         "security_context": CONTAINER_SECURITY,
-        "resources": {"requests": requests, "limits": {"memory": memory_limit}},
+        "resources": {
+            "requests": {**requests, **more},
+            "limits": {"memory": memory_limit, **more},
+        },
         "volume_mounts": [
             *({"name": folder.name, "mount_path": folder.path} for folder in scratch),
             *mounts,
@@ -122,5 +130,7 @@ def camel(value: Any) -> Any:
 
 
 def _spelt(name: str) -> str:
+    if "/" in name:  # No name of the SDK's, but a key such as nvidia.com/gpu.
+        return name
     # Names that Python keeps for itself, such as exec, have an underscore behind.
     return ABBREVIATIONS.get(name) or to_camel(name.rstrip("_"))

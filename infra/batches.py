@@ -6,7 +6,7 @@ from pydantic import AfterValidator, StringConstraints
 
 from components.batch import NAME_LENGTH
 from infra import cron
-from infra.models import Cores, Memory, Resources, Uri
+from infra.models import Cores, Gpu, Memory, Resources, Uri
 from infra.sections import NamespaceName, Section, setting
 
 BatchName = Annotated[
@@ -52,4 +52,7 @@ class Batch(Section):
     )
     resources: BatchResources = setting(
         BatchResources(), "What scoring may use.", "a map with: cpu, memory"
+    )
+    gpu: Gpu | None = setting(
+        None, "GPUs that scoring may use.", "a map with: accelerator, count, image"
     )

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, StrictBool, StrictInt, StringConstraints
 
 from components.model import NAME_LENGTH
-from infra.sections import NamespaceName, Section, in_bytes, setting
+from infra.sections import IMAGE, Accelerator, NamespaceName, Section, in_bytes, setting
 
 MEBIBYTE = 2**20
 SMALLEST = 128
@@ -70,6 +70,27 @@ class Resources(Section):
     )
 
 
+class Gpu(Section):
+    """GPUs of each pod, which waits for them in its team's queue."""
+
+    accelerator: Accelerator = setting(
+        ..., "Which GPU.", f"one of {', '.join(Accelerator)}; of a pool of cluster.pools"
+    )
+    count: StrictInt = setting(
+        1,
+        "GPUs in one pod.",
+        "a whole number from 1 to 16, no more than a machine has",
+        ge=1,
+        le=16,
+    )
+    image: str | None = setting(
+        None,
+        "Image instead of the platform's model-server, which computes on CPUs: docs/models.md.",
+        "an image with its tag or digest, such as registry.example.com/model-server:gpu",
+        pattern=IMAGE,
+    )
+
+
 class Autoscaling(Section):
     """More servers of a version while those that are there have much to do."""
 
@@ -125,6 +146,7 @@ class Model(Section):
     resources: Resources = setting(
         Resources(), "What each server may use.", "a map with: cpu, memory"
     )
+    gpu: Gpu | None = setting(None, "GPUs of each server.", "a map with: accelerator, count, image")
     start_seconds: StrictInt = setting(
         600,
         "How long a version may take until it answers; after that the change has failed.",

@@ -13,14 +13,12 @@ from infra import people, teams
 from infra.clouds import HUB, TRACKING, Foundation
 from infra.images import tagged, team_image
 from infra.people import Provider
-from infra.pools import burst_pools
-from infra.profiles import allowed, profiles
+from infra.pools import BURST_SECONDS, burst_pools
+from infra.profiles import allowed, profiles, widest
 from infra.settings import Settings, encrypted
 from infra.spawn_page import held, pools
 
 NOTEBOOK, SPARK = "notebook", "notebook-spark"
-BURST_SECONDS = 30 * 60
-"""More than the queue waits for a machine of a cloud to come up (components/cluster/queue.py)."""
 
 
 def build(  # noqa: PLR0913, PLR0917 - what a hub stands on
@@ -101,6 +99,7 @@ def _team(name: str, settings: Settings, team: teams.Team, foundation: Foundatio
         spark=_image(name, SPARK, settings, foundation),
         storage=team.storage,
         gpus=held(settings, name),
+        spark_gpus=widest(settings, tenant),
     )
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, StrictBool, StrictInt, StringConstraints
 
-from infra.sections import LABEL, HostName, PoolName, Section, VolumeSize, setting
+from infra.sections import IMAGE, LABEL, HostName, PoolName, Section, VolumeSize, setting
 
 Member = Annotated[
     str,
@@ -186,7 +186,7 @@ class Tenant(Section):
         None,
         "Image of its notebooks instead of the platform's own; made from images/notebook.",
         "an image with its tag or digest, such as registry.example.com/vision:7",
-        pattern=r"^[a-z0-9][^\s]*[:@][^\s/]+$",
+        pattern=IMAGE,
     )
     requirements: tuple[Requirement, ...] = setting(
         (),

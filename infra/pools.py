@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from components.cluster.nodes import NodePool
@@ -12,7 +12,11 @@ from infra.catalog import Absent, CloudName, Machine
 from infra.sections import Pool, Tier
 
 if TYPE_CHECKING:
+    from infra.people import Tenant
     from infra.settings import Settings
+
+BURST_SECONDS = 30 * 60
+"""More than the queue waits for a machine of a cloud to come up (components/cluster/queue.py)."""
 
 
 def node_pools(settings: Settings) -> Mapping[str, NodePool]:
@@ -38,6 +42,29 @@ def burst_pools(settings: Settings) -> Mapping[str, Pool]:
         return {}
     pools = settings.cluster.pools
     return {name: pool for name, pool in pools.items() if pool.tier is Tier.BURST}
+
+
+def usable(settings: Settings) -> Mapping[str, Pool]:
+    """As work fills them: the company's own, then those that the chosen cloud makes."""
+    pools = settings.cluster.pools
+    own = {name: pool for name, pool in pools.items() if pool.tier is Tier.ONPREM}
+    return {**own, **burst_pools(settings)}
+
+
+def bursts(settings: Settings, accelerator: str) -> bool:
+    """Whether the chosen cloud makes machines with this GPU."""
+    return any(pool.accelerator.value == accelerator for pool in burst_pools(settings).values())
+
+
+def shares(tenant: Tenant, pools: Sequence[NodePool]) -> Mapping[str, int]:
+    """By pool, GPUs: a tier's only pool has all that a tenant may hold of it."""
+    quota = tenant.quota.gpu
+    found = {pool.name: quota.pools.get(pool.name, 0) for pool in pools}
+    for tier, gpus in (("onprem", quota.onprem), ("burst", quota.burst)):
+        of_tier = [pool.name for pool in pools if pool.tier == tier]
+        if len(of_tier) == 1:
+            found[of_tier[0]] = gpus
+    return found
 
 
 def machine_of(pool: Pool, cloud: str) -> Machine | Absent:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from components.hub.profiles import Profile
 from infra.people import Size, Tenant
+from infra.pools import node_pool, shares, usable
 from infra.sections import Tier
 
 if TYPE_CHECKING:
@@ -62,6 +63,18 @@ def offered(settings: Settings, tenant: Tenant) -> list[str]:
         for name, profile in profiles(settings).items()
         if profile.accelerator is None or gpus(settings, tenant, profile.accelerator)
     ]
+
+
+def widest(settings: Settings, tenant: Tenant) -> Mapping[str, int]:
+    """By accelerator that a tenant may hold, the most GPUs that one pod of it can have."""
+    pools = usable(settings)
+    held = shares(tenant, [node_pool(name, pool) for name, pool in pools.items()])
+    found = dict[str, int]()
+    for name, pool in pools.items():
+        if most := min(pool.gpus_per_node, held[name]):
+            accelerator = pool.accelerator.value
+            found[accelerator] = max(most, found.get(accelerator, 0))
+    return found
 
 
 def gpus(settings: Settings, tenant: Tenant, accelerator: str) -> int:

@@ -12,7 +12,15 @@ import yaml
 from pulumi.runtime import config as engine
 
 from components.mlflow_env import MAX_CONNECTIONS
-from infra import batch_rules, door_rules, model_rules, people_rules, pool_rules, queue_rules
+from infra import (
+    batch_rules,
+    door_rules,
+    gpu_rules,
+    model_rules,
+    people_rules,
+    pool_rules,
+    queue_rules,
+)
 from infra.config_errors import PROJECT, Path, Problem, key, refuse
 from infra.sections import Cloud, Pool, Tier
 
@@ -56,6 +64,7 @@ def _problems(settings: Settings) -> Iterator[Problem]:
     yield from door_rules.problems(settings)
     yield from model_rules.problems(settings)
     yield from batch_rules.problems(settings)
+    yield from gpu_rules.problems(settings)
 
 
 def _kubeconfig(settings: Settings) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ import pulumi
 from components import Mlflow
 from components.batch import BatchScoring, BatchScoringArgs
 from infra.clouds import Foundation
-from infra.serving import images
+from infra.serving import gpus, images, on_gpus
 from infra.settings import Settings
 from infra.teams import Team
 
@@ -33,11 +33,12 @@ def build(
                 input=batch.input,
                 output=batch.output,
                 schedule=batch.schedule,
-                images=run,
+                images=on_gpus(run, batch.gpu),
                 tracking_uri=mlflow.tracking_uri,
                 storage=team.storage,
                 cpu=batch.resources.cpu,
                 memory=batch.resources.memory,
+                gpus=gpus(batch.gpu),
             ),
             opts,
         )

@@ -114,6 +114,7 @@ GCP_IMAGE = (
     "projects/example-ds/global/images/family/gpu-node"
 )
 SIZES = "a Kubernetes quantity of at least 1Gi, such as 5Gi"
+IMAGE = r"^[a-z0-9][^\s]*[:@][^\s/]+$"
 
 
 def setting(default: Any, what: str, allowed: str, **limits: Any) -> Any:

@@ -1,10 +1,12 @@
 """The models of a stack: the operator, who may call what, and a deployment for each."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pulumi
 
 from components import Mlflow, network
+from components.cluster.gpu_pods import Gpus
 from components.door import CHOSEN, GATEWAY, ModelAccess, ModelAccessArgs
 from components.model import ModelDeployment, ModelDeploymentArgs, Scaling, Version, path
 from components.model_pod import Images
@@ -13,7 +15,8 @@ from infra import charts, registry
 from infra.clouds import Foundation
 from infra.front_door import Door, operator
 from infra.images import tagged
-from infra.models import Model, Strategy
+from infra.models import Gpu, Model, Strategy
+from infra.pools import BURST_SECONDS, bursts
 from infra.settings import Settings
 from infra.teams import Team
 
@@ -44,7 +47,7 @@ def build(  # noqa: PLR0913, PLR0917 - what models are served with
                 tenant=model.tenant,
                 versions=versions(model, aliases),
                 host=door.models,
-                images=run,
+                images=on_gpus(run, model.gpu),
                 tracking_uri=mlflow.tracking_uri,
                 storage=team.storage,
                 ready=ready,
@@ -53,6 +56,8 @@ def build(  # noqa: PLR0913, PLR0917 - what models are served with
                 cpu=model.resources.cpu,
                 memory=model.resources.memory,
                 start_seconds=model.start_seconds,
+                gpus=gpus(model.gpu),
+                queue_seconds=patience(settings, model.gpu),
             ),
             opts,
         )
@@ -67,6 +72,21 @@ def images(settings: Settings, foundation: Foundation) -> Images:
         fetcher=_image(settings, foundation, "storage-initializer"),
         pull_policy=settings.images.pull_policy,
     )
+
+
+def on_gpus(images: Images, gpu: Gpu | None) -> Images:
+    """The same, but for a server that the stack file names for GPUs."""
+    return replace(images, server=gpu.image) if gpu and gpu.image else images
+
+
+def gpus(gpu: Gpu | None) -> Gpus | None:
+    """As a deployment takes them."""
+    return Gpus(accelerator=gpu.accelerator.value, count=gpu.count) if gpu else None
+
+
+def patience(settings: Settings, gpu: Gpu | None) -> int:
+    """Seconds that servers may wait for a machine of a cloud."""
+    return BURST_SECONDS if gpu and bursts(settings, gpu.accelerator.value) else 0
 
 
 def versions(model: Model, aliases: Mapping[tuple[str, str], str]) -> list[Version]:

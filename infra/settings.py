@@ -145,13 +145,14 @@ class Settings(Section):
     models: dict[ModelName, Model] = setting(
         {},
         "Models that are served, by their names in addresses; needs domain.",
-        f"a map of names ({MODEL_NAMES}) to: tenant, versions, strategy, replicas, resources, "
-        "startSeconds, anonymous",
+        f"a map of names ({MODEL_NAMES}) to: tenant, versions, strategy, replicas, "
+        "autoscaling, resources, gpu, startSeconds, anonymous",
     )
     batch: dict[BatchName, Batch] = setting(
         {},
         "Tables that are scored with a model, by names of your own.",
-        f"a map of names ({BATCH_NAMES}) to: tenant, model, input, output, schedule, resources",
+        f"a map of names ({BATCH_NAMES}) to: tenant, model, input, output, schedule, resources, "
+        "gpu",
     )
     budget: Budget = setting(
         Budget(), "What a plan may cost at most.", "a map with: idlePerMonth, burstPerHour"

@@ -1035,6 +1035,123 @@ WRONG_PROD = [
         "null",
         "models believe its tokens",
     ),
+    # --- models on GPUs
+    _wrong_model(
+        "a gpu that is not sold",
+        {"gpu": {"accelerator": "rtx"}},
+        "gpu.accelerator",
+        "rtx",
+        "one of t4, l4, a10g",
+    ),
+    _wrong_model(
+        "a gpu of no pool",
+        {"gpu": {"accelerator": "h100"}},
+        "gpu.accelerator",
+        "h100",
+        "one of a100-80gb, l4: of those spillway:cluster.pools has machines",
+    ),
+    WrongProd(
+        "a gpu of a cloud that was not chosen",
+        {"cloud": "none", "models": {"iris": {**MODEL, "gpu": {"accelerator": "l4"}}}},
+        "models.iris.gpu.accelerator",
+        "l4",
+        "one of a100-80gb: of those",
+    ),
+    WrongProd(
+        "gpus without pools",
+        {
+            "cluster.pools": None,
+            "tenants.vision.quota.gpu": {},
+            "tenants.language.quota.gpu": {},
+            "models": {"iris": {**MODEL, "gpu": {"accelerator": "l4"}}},
+        },
+        "models.iris.gpu",
+        '{"accelerator": "l4", "count": 1}',
+        "left out: spillway:cluster.pools has no machines with GPUs",
+    ),
+    _wrong_model(
+        "more gpus than a machine has",
+        {"gpu": {"accelerator": "l4", "count": 2}},
+        "gpu.count",
+        "2",
+        "at most 1, as many as one machine of the pool l4 has",
+    ),
+    _wrong_model(
+        "no gpu by number",
+        {"gpu": {"accelerator": "l4", "count": 0}},
+        "gpu.count",
+        "0",
+        "a whole number from 1 to 16",
+    ),
+    _wrong_model(
+        "a gpu without a name",
+        {"gpu": {"count": 1}},
+        "gpu.accelerator",
+        "",
+        "one of t4, l4",
+    ),
+    _wrong_model(
+        "servers that never all fit",
+        {
+            "gpu": {"accelerator": "a100-80gb", "count": 2},
+            "autoscaling": {"maxReplicas": 3},
+        },
+        "gpu.count",
+        "2",
+        "a number that fits 3 times into the 4 GPUs (a100-80gb) of vision: "
+        "spillway:tenants.vision.quota.gpu",
+    ),
+    _wrong_model(
+        "two versions on the gpus of one",
+        {
+            "strategy": "canary",
+            "versions": _versions(90, 10),
+            "replicas": 2,
+            "gpu": {"accelerator": "l4"},
+        },
+        "gpu.count",
+        "1",
+        "fits 4 times into the 2 GPUs (l4) of vision",
+    ),
+    WrongProd(
+        "gpus that another model holds",
+        {
+            "models": {
+                "first": {**MODEL, "gpu": {"accelerator": "a100-80gb", "count": 3}},
+                "iris": {**MODEL, "gpu": {"accelerator": "a100-80gb", "count": 2}},
+            }
+        },
+        "models.iris.gpu.count",
+        "2",
+        "fits once into the 4 GPUs (a100-80gb) of vision, of which models before it take 3",
+    ),
+    WrongProd(
+        "gpus of a team that has none",
+        {
+            "tenants.vision.quota.gpu": {"burst": 2},
+            "batch": {"nightly": {**BATCH, "gpu": {"accelerator": "a100-80gb"}}},
+        },
+        "batch.nightly.gpu.count",
+        "1",
+        "fits once into the 0 GPUs (a100-80gb) of vision",
+    ),
+    WrongProd(
+        "gpus on machines that the team has no share of",
+        {
+            "cluster.pools.wide": {
+                "tier": "onprem",
+                "accelerator": "l4",
+                "nodes": ["gpu-7"],
+                "gpusPerNode": 4,
+            },
+            "tenants.vision.quota.gpu": {"onprem": 4, "burst": 2, "pools": {"a100": 4, "wide": 0}},
+            "tenants.language.quota.gpu": {"onprem": 8, "pools": {"a100": 8, "wide": 0}},
+            "batch": {"nightly": {**BATCH, "gpu": {"accelerator": "l4", "count": 2}}},
+        },
+        "batch.nightly.gpu.count",
+        "2",
+        "fits once into the 0 GPUs (l4) of vision",
+    ),
     # --- tables that are scored
     _wrong_batch(
         "a table of a team that is misspelt",

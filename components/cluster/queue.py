@@ -30,6 +30,10 @@ LOCAL_QUEUE = "default"
 COHORT = "gpus"
 QUEUE_LABEL = f"{GROUP}/queue-name"
 PRIORITY_LABEL = f"{GROUP}/priority-class"
+GATE = f"{GROUP}/admission"
+"""What holds a pod back until it is admitted."""
+PARENT_ANNOTATION = f"{GROUP}/pod-suspending-parent"
+"""Holds back a pod that something owns: else the queue may believe that its owner was admitted."""
 PRIORITIES: Mapping[str, int] = {"serving": 1000, "notebook": 1000, "job": 100}
 """What is lower gives way to what is higher. Notebooks never give way, for what is in their memory
 would be lost; so nothing is higher."""

@@ -1,8 +1,9 @@
 """What keeps GPUs in the queue: no pod of a tenant has one that was not admitted.
 
-The queue counts what is asked of it. A pod that names no queue, or that tolerates a cloud's
-machines by its own word, would hold a GPU that nobody counts and somebody pays for. The rule is for
-everybody but the queue itself, and the controllers that make pods of what it admitted.
+The queue counts what is asked of it. A pod that names no queue, that the queue does not hold back,
+or that tolerates a cloud's machines by its own word, would have a GPU that nobody counts and
+somebody pays for. The rule is for everybody but the queue itself, and the controllers that make
+pods of what it admitted.
 """
 
 from collections.abc import Sequence
@@ -12,8 +13,14 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.cluster.nodes import BURST_TAINT, GPU
-from components.cluster.queue import NAMESPACE, QUEUE_LABEL, RELEASE
-from components.guard_models import Validation, rule
+from components.cluster.queue import (
+    GATE,
+    NAMESPACE,
+    PARENT_ANNOTATION,
+    QUEUE_LABEL,
+    RELEASE,
+)
+from components.guard_models import NO_GPU, Validation, in_containers, rule
 from components.labels import TENANT_LABEL, labels
 
 APP = "spend-guard"
@@ -81,7 +88,7 @@ class SpendGuard(pulumi.ComponentResource):
         by_hand = f"request.userInfo.username in ['{args.manager}', '{JOB_CONTROLLER}']"
         pod, template = "spec", "spec.template.spec"
         cron = f"spec.jobTemplate.{template}"
-        self._policy("pods", PODS, [_queued_pod(), _no_toll(pod, by_hand)])
+        self._policy("pods", PODS, [_queued_pod(), _held_pod(), _no_toll(pod, by_hand)])
         self._policy("templates", TEMPLATES, [_no_toll(template, by_hand)])
         self._policy("jobs", JOBS, [_queued_job("object", template), _no_toll(template, by_hand)])
         self._policy(
@@ -120,14 +127,7 @@ class SpendGuard(pulumi.ComponentResource):
 
 def _asks(spec: str) -> str:
     """Whether any container of a pod asks for a GPU: CEL."""
-    asks = (
-        "c.?resources.?limits.orValue({}).exists(r, r.startsWith('nvidia.com/'))"
-        " || c.?resources.?requests.orValue({}).exists(r, r.startsWith('nvidia.com/'))"
-    )
-    return (
-        f"({spec}.containers.exists(c, {asks})"
-        f" || {spec}.?initContainers.orValue([]).exists(c, {asks}))"
-    )
+    return f"!{in_containers(NO_GPU, spec)}"
 
 
 def _queued_pod() -> Validation:
@@ -136,6 +136,20 @@ def _queued_pod() -> Validation:
     return rule(
         f"request.operation != 'CREATE' || !{_asks('object.spec')} || {label} || {of_a_job}",
         f"metadata.labels: who asks for {GPU} names a queue: {QUEUE_LABEL}=default",
+    )
+
+
+def _held_pod() -> Validation:
+    """The queue takes a pod for work it has admitted if a pod owns it that has a queue.
+
+    Every pod of a tenant has one, Spark's driver too; and whoever may make pods says who owns them.
+    """
+    gated = f"object.spec.?schedulingGates.orValue([]).exists(g, g.name == '{GATE}')"
+    of_a_job = f"request.userInfo.username == '{JOB_CONTROLLER}'"
+    return rule(
+        f"request.operation != 'CREATE' || !{_asks('object.spec')} || {gated} || {of_a_job}",
+        f"spec.schedulingGates: who asks for {GPU} is held by the queue ({GATE}); a pod with an "
+        f"owner asks for that by the annotation {PARENT_ANNOTATION}",
     )
 
 

@@ -60,6 +60,8 @@ class Team:
     storage: shapes.Storage
     gpus: Mapping[str, int] = field(default_factory=dict[str, int])
     """By pool: its own of the company's, its most of a cloud's."""
+    spark_gpus: Mapping[str, int] = field(default_factory=dict[str, int])
+    """What Spark's executors may ask for: by accelerator, the most GPUs of one machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,4 +123,5 @@ def _team(team: Team) -> dict[str, Any]:
         "volumes": camel(list(storage.login.volumes)),
         "mounts": camel(list(storage.login.mounts)),
         "gpus": dict(team.gpus),
+        "spark_gpus": dict(team.spark_gpus),
     }

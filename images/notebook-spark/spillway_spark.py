@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 EXECUTOR_TEMPLATE = "/opt/spillway/executor.yaml"
+DISCOVERY = "/opt/spillway/gpus"
+"""Says which GPUs an executor has."""
 DRIVER_PORT = 7078
 BLOCKS_PORT = 7079
 
@@ -39,6 +41,20 @@ PLAIN = (
 text."""
 LOGIN = "SPILLWAY_SPARK_LOGIN"
 """Variable with the volumes and mounts by which the team's pods become somebody in a cloud."""
+GPUS = "SPILLWAY_SPARK_GPUS"
+"""Variable with the GPUs that the team may hold: JSON, by accelerator the most of one machine."""
+
+GPU = "spark.executor.resource.gpu"
+EXECUTOR = "spark.kubernetes.executor"
+QUEUED = {
+    f"{EXECUTOR}.label.kueue.x-k8s.io/queue-name": "default",
+    f"{EXECUTOR}.label.kueue.x-k8s.io/priority-class": "job",
+    # Executors belong to the notebook's pod, which has been admitted long ago. Without these two
+    # the queue would take them for a part of it: they would neither be counted nor placed.
+    f"{EXECUTOR}.label.kueue.x-k8s.io/managed": "true",
+    f"{EXECUTOR}.annotation.kueue.x-k8s.io/pod-suspending-parent": "spark",
+}
+"""By which executors wait for their GPUs in the team's queue."""
 
 GOOGLE = "com.google.cloud.hadoop.fs.gcs"
 GOOGLE_SIZES = {
@@ -65,14 +81,20 @@ class SparkUnavailableError(RuntimeError):
         return [str(self)]
 
 
-def spillway_spark(
+def spillway_spark(  # noqa: PLR0913 - what people choose
     app_name: str = "notebook",
     executors: int = 2,
     cores: int = 1,
     memory: str = "1g",
+    *,
+    gpus: int = 0,
+    accelerator: str | None = None,
     **conf: Any,
 ) -> SparkSession:
     """The session of this kernel: the running one, or a new one with that many executor pods.
+
+    Each has ``gpus`` GPUs, for which it waits in the team's queue; ``accelerator`` says which kind,
+    where the team may hold several. A task has one of them, so ``cores`` over ``gpus`` lie idle.
 
     ``conf`` adds to Spark's configuration: ``spark_sql_shuffle_partitions=8`` or
     ``**{"spark.sql.shuffle.partitions": 8}``. Executors go when ``stop()`` is called, and with the
@@ -92,10 +114,12 @@ def spillway_spark(
         # A share of them is promised, as notebooks are: a small cluster has room for some.
         "spark.kubernetes.executor.request.cores": f"{cores * 250}m",
         "spark.executor.memory": memory,
+        **gpu_conf(os.environ, gpus, accelerator),
         **conf,
     }
-    if login := os.environ.get(LOGIN):
-        wanted.setdefault("spark.kubernetes.executor.podTemplateFile", _template(login))
+    login = os.environ.get(LOGIN)
+    if login or gpus:
+        wanted.setdefault("spark.kubernetes.executor.podTemplateFile", _template(login, gpus))
     settings = spark_conf(os.environ, _namespace(), wanted)
     _check_ports(settings["spark.driver.host"])
     builder: Any = SparkSession.builder
@@ -151,24 +175,66 @@ def spark_conf(
     }
 
 
-def executor_pod(template: str, login: str) -> str:
+def gpu_conf(environ: Mapping[str, str], gpus: int, accelerator: str | None) -> dict[str, object]:
+    """What Spark must know of executors with so many GPUs; nothing for those without."""
+    if not gpus:
+        return {}
+    known: dict[str, int] = json.loads(environ.get(GPUS) or "{}")
+    if not known:
+        raise SparkUnavailableError(
+            "Spark cannot have GPUs here: your team has none. Leave gpus out, or ask your "
+            "administrator for a quota."
+        )
+    there = ", ".join(f"{name} (at most {most} an executor)" for name, most in known.items())
+    if accelerator is None and len(known) == 1:
+        (accelerator,) = known
+    if accelerator not in known:
+        raise SparkUnavailableError(
+            f"Spark cannot have GPUs of the kind {accelerator!r}: accelerator must be one of "
+            f"{there}."
+        )
+    if not 0 < gpus <= known[accelerator]:
+        raise SparkUnavailableError(
+            f"Spark cannot have executors with {gpus} GPUs {accelerator}: there are {there}."
+        )
+    return {
+        f"{GPU}.amount": gpus,
+        f"{GPU}.vendor": "nvidia.com",
+        f"{GPU}.discoveryScript": DISCOVERY,
+        "spark.task.resource.gpu.amount": 1,
+        # Whose machine it will be, and that it is tolerated there, is the queue's word.
+        f"{EXECUTOR}.node.selector.spillway.dev/accelerator": accelerator,
+        **QUEUED,
+    }
+
+
+def executor_pod(template: str, login: str | None = None, gpus: int = 0) -> str:
     """The template of executors with what a pod carries that logs in to a cloud.
 
     The token is the executor's own: the kubelet makes it for the account that the executor runs as.
+    With GPUs it goes to machines that have as many.
     """
-    # Where there is no cloud, it is not needed.
+    # Most sessions do not need it.
     import yaml  # noqa: PLC0415
 
-    pod, carried = yaml.safe_load(template), json.loads(login)
-    (container,) = pod["spec"]["containers"]
-    pod["spec"]["volumes"] += carried["volumes"]
-    container["volumeMounts"] += carried["mounts"]
+    pod = yaml.safe_load(template)
+    if login:
+        carried = json.loads(login)
+        (container,) = pod["spec"]["containers"]
+        pod["spec"]["volumes"] += carried["volumes"]
+        container["volumeMounts"] += carried["mounts"]
+    if gpus:
+        # The queue counts GPUs and knows no machines: by this it passes over smaller ones.
+        enough = {"key": "spillway.dev/gpus", "operator": "Gt", "values": [str(gpus - 1)]}
+        terms = {"nodeSelectorTerms": [{"matchExpressions": [enough]}]}
+        required = {"requiredDuringSchedulingIgnoredDuringExecution": terms}
+        pod["spec"]["affinity"] = {"nodeAffinity": required}
     return yaml.safe_dump(pod)
 
 
-def _template(login: str) -> str:
+def _template(login: str | None = None, gpus: int = 0) -> str:
     """A file for Spark, which reads it whenever it starts executors."""
-    text = executor_pod(Path(EXECUTOR_TEMPLATE).read_text(), login)
+    text = executor_pod(Path(EXECUTOR_TEMPLATE).read_text(), login, gpus)
     with tempfile.NamedTemporaryFile("w", prefix="executor-", suffix=".yaml", delete=False) as file:
         file.write(text)
     return file.name

@@ -15,11 +15,12 @@ from rig.simulation.autoscaler import Autoscaler
 from rig.simulation.groups import NAMESPACE, Group, config_maps
 from rig.simulation.ports import answers, free_port
 from rig.simulation.queue import Queue
+from rig.simulation.reaper import reap
 
 TOOLS = (*PROGRAMS, "kueue", "cluster-autoscaler-kwok")
 """What it is made of; see ``rig.toolchain``."""
-QUEUE, AUTOSCALER = "kueue", "cluster-autoscaler"
-"""Names of the two processes."""
+QUEUE, AUTOSCALER, API_SERVER = "kueue", "cluster-autoscaler", "kube-apiserver"
+"""Names of processes."""
 
 
 class Fleet:
@@ -119,6 +120,17 @@ class Fleet:
     def restart_autoscaler(self) -> None:
         """Kill the autoscaler and start it again; it remembers nothing but what the cluster has."""
         self.plane.restart(AUTOSCALER)
+
+    def restart_api_server(self) -> None:
+        """Kill the API server and start it again; everybody else has to find back to it."""
+        self.plane.restart(API_SERVER)
+
+    def reap(self, seconds: float) -> str:
+        """Run what the stack's reaper of nodes runs, once, as its own account; what it said.
+
+        ``seconds`` take the place of the stack's, for how long a node may be silent.
+        """
+        return reap(self.plane, seconds)
 
     def memory(self) -> dict[str, int]:
         """MiB that each process holds now."""

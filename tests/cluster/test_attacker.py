@@ -294,6 +294,12 @@ def named(name: str, **labels: str) -> dict[str, Any]:
     return pod
 
 
+def in_turn(priority: str) -> dict[str, Any]:
+    pod = executor()
+    pod["metadata"]["labels"]["kueue.x-k8s.io/priority-class"] = priority
+    return pod
+
+
 def in_container(**words: Any) -> dict[str, Any]:
     pod = executor()
     pod["spec"]["containers"][0] |= words
@@ -615,6 +621,7 @@ POD = [
         executor(priorityClassName="system-node-critical"),
         "spec.priorityClassName",
     ),
+    ("the turn of a notebook", in_turn("notebook"), "metadata.labels"),
     ("a node that costs", executor(tolerations=[TAINT]), "spec.tolerations"),
     ("any node", executor(tolerations=[{"operator": "Exists"}]), "spec.tolerations"),
     (

@@ -4,32 +4,30 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from played import (
+    FLAGS,
+    JOBS,
+    NODES,
+    PODS,
+    QUEUED,
+    SECONDS,
+    await_rented,
+    job,
+    node_of,
+    rented,
+    submit,
+)
 
-from components.cluster.nodes import BURST_TAINT, GPU, TIER_LABEL, NodePool
+from components.cluster.nodes import BURST_TAINT, TIER_LABEL, NodePool
+from components.cluster.queue import PARENT_ANNOTATION
 from rig.control_plane.api import Api
 from rig.errors import RigError
 from rig.node.machine import wait_for
 from rig.simulation import Fleet, Group
-from rig.simulation.stages import WORK
-from rig.simulation.stand import pools_of, standing
-from rig.simulation.work import RESTRICTED
+from rig.simulation.stand import machines_of, standing
 
 OWN = NodePool(name="own", tier="onprem", accelerator="l4", gpus=1)
 RENTED = NodePool(name="rented", tier="burst", accelerator="l4", gpus=1)
-FLAGS = [
-    "--scan-interval=1s",
-    "--scale-down-unneeded-time=3s",
-    "--scale-down-delay-after-add=1s",
-    "--scale-down-delay-after-delete=1s",
-    "--v=2",
-]
-SECONDS = 90
-QUEUED = {"kueue.x-k8s.io/queue-name": "default"}
-JOBS = "/apis/batch/v1/namespaces/team/jobs"
-PODS = "/api/v1/namespaces/team/pods"
-NODES = "/api/v1/nodes"
-
-
 CONFIG = {
     "spillway:protect": False,
     "spillway:cluster": {
@@ -47,38 +45,9 @@ CONFIG = {
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """One whose queue is what the platform's own program has applied."""
-    pools, counts, _ = pools_of(CONFIG)
-    assert pools == [OWN, RENTED]
-    with standing(tmp_path_factory.mktemp("fleet"), CONFIG, pools, counts) as fleet:
+    assert machines_of(CONFIG).pools == [OWN, RENTED]
+    with standing(tmp_path_factory.mktemp("fleet"), CONFIG) as fleet:
         yield fleet
-
-
-def job(name: str, seconds: int) -> dict[str, Any]:
-    resources = {"limits": {GPU: "1"}, "requests": {"cpu": "1"}}
-    image = "nowhere.example/nothing:1"
-    container: dict[str, Any] = {"name": "main", "image": image, "resources": resources}
-    container["securityContext"] = RESTRICTED
-    pod = {
-        "metadata": {"annotations": {WORK: f"{seconds}s"}},
-        "spec": {"containers": [container], "restartPolicy": "Never"},
-    }
-    return {"metadata": {"name": name, "labels": dict(QUEUED)}, "spec": {"template": pod}}
-
-
-def submit(api: Api, name: str, seconds: int) -> None:
-    api.create(JOBS, job(name, seconds))
-
-
-def node_of(api: Api, name: str) -> dict[str, Any]:
-    """Where a job's pod has started."""
-
-    def started() -> str | None:
-        pods = api.get(f"{PODS}?labelSelector=job-name%3D{name}")["items"]
-        return next(
-            (p["spec"]["nodeName"] for p in pods if p["status"]["phase"] != "Pending"), None
-        )
-
-    return api.get(f"{NODES}/{wait_for(started, SECONDS, f'the pod of {name}')}")
 
 
 def workloads(api: Api) -> set[str]:
@@ -87,13 +56,11 @@ def workloads(api: Api) -> set[str]:
     return {owner["name"] for one in found for owner in one["metadata"]["ownerReferences"]}
 
 
-def rented(api: Api) -> list[str]:
-    found = api.get(f"{NODES}?labelSelector={TIER_LABEL}%3Dburst")["items"]
-    return [node["metadata"]["name"] for node in found]
+def test_own_machines_are_labelled_and_tainted_by_the_stack(fleet):
+    node = fleet.api.get(f"{NODES}/own-0")
 
-
-def await_rented(api: Api, count: int) -> None:
-    wait_for(lambda: len(rented(api)) == count or None, SECONDS, f"{count} rented nodes")
+    assert node["metadata"]["labels"] | OWN.labels == node["metadata"]["labels"]
+    assert {taint["key"] for taint in node["spec"]["taints"]} >= {t.key for t in OWN.taints}
 
 
 def test_work_goes_to_own_machines_then_to_rented_ones_which_go_when_it_is_done(fleet):
@@ -123,6 +90,7 @@ def test_the_queue_takes_up_its_work_after_a_restart(fleet):
 TOLL = {"key": BURST_TAINT, "operator": "Exists", "effect": "NoSchedule"}
 EVERYTHING = {"operator": "Exists"}
 BY_HAND = "is tolerated by what the queue admits"
+UNHELD = "is held by the queue"
 
 
 def tried(api: Api, path: str, document: dict[str, Any]) -> str:
@@ -170,3 +138,24 @@ def test_nobody_has_a_gpu_but_through_the_queue(fleet):
     del template["spec"]["tolerations"]
     made = tried(api, "/apis/apps/v1/namespaces/team/deployments", deployment)
     assert made in ("made", "queued"), made
+
+
+def test_what_a_notebook_owns_waits_for_its_gpu_as_everything_does(fleet):
+    api = fleet.api
+    driver = pod({})
+    driver["metadata"]["name"] = "driver"
+    driver["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "1"}}
+    uid = api.create(PODS, driver)["metadata"]["uid"]
+    try:
+        executor = pod(QUEUED)
+        # As Spark makes them.
+        executor["metadata"]["ownerReferences"] = [
+            {"apiVersion": "v1", "kind": "Pod", "name": "driver", "uid": uid, "controller": True}
+        ]
+        wait_for(lambda: UNHELD in tried(api, PODS, executor) or None, SECONDS, "a refusal")
+
+        executor["metadata"]["annotations"] = {PARENT_ANNOTATION: "spark"}
+        executor["metadata"]["labels"] = {**QUEUED, "kueue.x-k8s.io/managed": "true"}
+        assert tried(api, PODS, executor) == "queued"
+    finally:
+        api.delete(f"{PODS}/driver")

@@ -8,6 +8,7 @@ import pulumi
 import pytest
 from recording import recorded
 
+from components.cluster.gpu_pods import Gpus
 from infra import cron, stack
 from rig import images
 
@@ -110,6 +111,44 @@ def test_policies_of_the_tenant_know_its_pods_and_no_server_of_models_is_among_t
 
     assert labels["spillway.dev/role"] == "job"
     assert labels["app.kubernetes.io/instance"] == "nightly"
+
+
+# -- GPUs -----------------------------------------------------------------------------------------
+
+QUEUED = {"kueue.x-k8s.io/queue-name": "default", "kueue.x-k8s.io/priority-class": "job"}
+FOUR = Gpus(accelerator="a100-80gb", count=4)
+
+
+def test_a_job_with_gpus_waits_in_its_teams_queue_and_its_pods_do_not_once_more():
+    made, scheduled = job(gpus=FOUR), cron_job(gpus=FOUR)["spec"]["jobTemplate"]
+
+    for owner in (made, scheduled):
+        assert owner["metadata"]["labels"].items() >= QUEUED.items()
+        assert not QUEUED.keys() & owner["spec"]["template"]["metadata"]["labels"].keys()
+    assert not QUEUED.keys() & cron_job(gpus=FOUR)["metadata"]["labels"].keys()
+
+
+def test_what_scores_asks_for_gpus_on_machines_that_have_enough():
+    spec = pod(gpus=FOUR)
+    (fetcher,), (main,) = spec["initContainers"], spec["containers"]
+
+    assert main["resources"]["limits"]["nvidia.com/gpu"] == "4"
+    assert main["resources"]["requests"]["nvidia.com/gpu"] == "4"
+    assert "nvidia.com/gpu" not in json.dumps(fetcher)
+    (term,) = spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][
+        "nodeSelectorTerms"
+    ]
+    assert term["matchExpressions"] == [
+        {"key": "spillway.dev/accelerator", "operator": "In", "values": ["a100-80gb"]},
+        {"key": "spillway.dev/gpus", "operator": "Gt", "values": ["3"]},
+    ]
+    assert "tolerations" not in spec
+
+
+def test_a_job_without_gpus_says_nothing_of_them():
+    for made in (job(), cron_job()):
+        text = json.dumps(made)
+        assert not [word for word in ("kueue", "nvidia", "affinity") if word in text]
 
 
 # -- once -----------------------------------------------------------------------------------------
@@ -252,6 +291,41 @@ def test_a_schedule_and_resources_are_the_stack_files(engine, resolve):
     spec = engine.named("batch-nightly-schedule")["spec"]["jobTemplate"]["spec"]
     (main,) = spec["template"]["spec"]["containers"]
     assert main["resources"]["requests"] == {"cpu": "2000m", "memory": "4Gi"}
+
+
+def test_gpus_and_what_uses_them_are_the_stack_files(engine, resolve):
+    config = builders.stack_config("dev")
+    pools = json.loads(builders.stack_config("prod")["spillway:cluster"])["pools"]
+    cluster = json.loads(config["spillway:cluster"]) | {"pools": {"a100": pools["a100"]}}
+    tenants = json.loads(config["spillway:tenants"])
+    tenants["vision"]["quota"]["gpu"] = {"onprem": 2}
+    gpu = {"accelerator": "a100-80gb", "count": 2, "image": "example.com/model-server:gpu"}
+    config |= {
+        "spillway:cluster": json.dumps(cluster),
+        "spillway:tenants": json.dumps(tenants),
+        "spillway:batch": json.dumps({"nightly": {**BATCH, "gpu": gpu}}),
+    }
+    del config["spillway:domain"]
+    pulumi.runtime.set_all_config(config, [])
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in ("chart", "manifest"):
+            patch.setattr(f"infra.charts.{kind}", lambda _: builders.ROLE)
+        patch.setattr(
+            "components.cluster.queue.definition", lambda name, *given: _plain(name, given)
+        )
+        resolve(stack.assemble)
+
+    made = engine.named("batch-nightly-job")
+    (main,) = made["spec"]["template"]["spec"]["containers"]
+    assert made["metadata"]["labels"].items() >= QUEUED.items()
+    assert main["resources"]["limits"]["nvidia.com/gpu"] == "2"
+    assert main["image"] == "example.com/model-server:gpu"
+
+
+def _plain(name: str, given: tuple[Any, ...]) -> pulumi.Resource:
+    return builders.k8s.core.v1.ConfigMap(
+        name, metadata={"labels": builders.labels("test", name, "definition")}, opts=given[-1]
+    )
 
 
 @pytest.mark.parametrize(

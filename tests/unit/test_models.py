@@ -8,7 +8,9 @@ import pulumi
 import pytest
 from recording import recorded
 
+from components.cluster.gpu_pods import Gpus
 from components.model import Scaling, Version
+from components.pods import camel
 from components.seldon import definition
 from infra import stack
 
@@ -111,6 +113,82 @@ def test_a_server_that_stops_goes_on_answering_for_a_while():
         "preStop": {"exec": {"command": ["/bin/sleep", "10"]}}
     }
     assert spec["terminationGracePeriodSeconds"] > 10
+
+
+# -- GPUs -----------------------------------------------------------------------------------------
+
+TWO = Gpus(accelerator="l4", count=2)
+
+
+def component(predictor: dict[str, Any]) -> dict[str, Any]:
+    return predictor["componentSpecs"][0]
+
+
+def test_a_server_with_gpus_waits_in_its_teams_queue_before_jobs():
+    labels = component(predictors(gpus=TWO)["a"])["metadata"]["labels"]
+
+    assert labels["kueue.x-k8s.io/queue-name"] == "default"
+    assert labels["kueue.x-k8s.io/priority-class"] == "serving"
+    assert labels["spillway.dev/role"] == "model"
+
+
+def test_it_asks_for_them_and_what_fetches_its_model_does_not():
+    spec = pod(predictors(gpus=TWO)["a"])
+    (fetcher,), (server,) = spec["initContainers"], spec["containers"]
+
+    for kind in ("limits", "requests"):
+        assert server["resources"][kind]["nvidia.com/gpu"] == "2"
+        assert "nvidia.com/gpu" not in fetcher["resources"].get(kind, {})
+    assert server["resources"]["limits"]["memory"] == "512Mi"
+
+
+def test_it_goes_to_machines_that_have_such_and_enough_and_the_queue_says_whose():
+    spec = pod(predictors(gpus=TWO)["a"])
+
+    (term,) = spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][
+        "nodeSelectorTerms"
+    ]
+    assert term["matchExpressions"] == [
+        {"key": "spillway.dev/accelerator", "operator": "In", "values": ["l4"]},
+        {"key": "spillway.dev/gpus", "operator": "Gt", "values": ["1"]},
+    ]
+    assert "tolerations" not in spec
+    assert "priorityClassName" not in spec
+
+
+def test_a_model_without_gpus_says_nothing_of_them():
+    made = json.dumps(predictors()["a"])
+
+    assert not [word for word in ("kueue", "nvidia", "affinity") if word in made]
+
+
+def test_other_gpus_are_another_deployment():
+    contents = {content(predictors(gpus=gpus)["a"]) for gpus in (None, TWO, Gpus(accelerator="l4"))}
+
+    assert len(contents) == 3
+
+
+def test_a_version_that_waits_for_a_machine_has_not_failed_yet():
+    engine = recorded(lambda: builders.model(gpus=TWO, queue_seconds=1800).urn)
+    (predictor,) = engine.named("iris-serving")["spec"]["predictors"]
+    (server,) = pod(predictor)["containers"]
+
+    assert predictor["progressDeadlineSeconds"] == 2400
+    assert engine.requests["iris-serving"].customTimeouts.create == "2400s"
+    # Once it has its machine it has as long as any other.
+    assert server["startupProbe"] == pod(predictors()["a"])["containers"][0]["startupProbe"]
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_no_gpus_are_said_by_saying_nothing(count):
+    with pytest.raises(ValueError, match="count must be 1 or more"):
+        Gpus(accelerator="l4", count=count)
+
+
+def test_keys_that_are_no_names_of_the_sdk_stay_as_they_are():
+    assert camel({"node_affinity": {"nvidia.com/gpu": "1"}}) == {
+        "nodeAffinity": {"nvidia.com/gpu": "1"}
+    }
 
 
 # -- names ----------------------------------------------------------------------------------------
@@ -306,6 +384,39 @@ def test_a_stack_without_models_has_no_operator_and_opens_nothing(engine, resolv
     assert engine.of("SeldonDeployment") == {}
     assert not [r.name for r in engine.resources if r.name.startswith(("seldon", "model-"))]
     assert not [name for name in engine.of("NetworkPolicy") if name.endswith("-models")]
+
+
+def on_prod(resolve: Any, monkeypatch: pytest.MonkeyPatch, **gpu: Any) -> None:
+    for kind in ("chart", "manifest"):
+        monkeypatch.setattr(f"infra.charts.{kind}", lambda _: builders.ROLE)
+    for module in ("infra.serving", "components.cluster.queue"):
+        monkeypatch.setattr(f"{module}.definition", lambda name, *given: plain(name, given[-1]))
+    model = {"tenant": "vision", "versions": [{"uri": "models:/iris/7"}], "gpu": gpu}
+    config = {**builders.stack_config("prod"), "spillway:models": json.dumps({"iris": model})}
+    pulumi.runtime.set_all_config(config, [])
+    resolve(stack.assemble)
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "seconds"), [("a100-80gb", "600s"), ("l4", "2400s")], ids=["own", "burst"]
+)
+def test_a_model_waits_longer_for_gpus_of_a_cloud(
+    accelerator, seconds, engine, resolve, monkeypatch
+):
+    on_prod(resolve, monkeypatch, accelerator=accelerator, count=1)
+
+    spec = pod(engine.named("model-iris-serving")["spec"]["predictors"][0])
+    assert spec["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert "/model-server:" in spec["containers"][0]["image"]
+    assert engine.requests["model-iris-serving"].customTimeouts.update == seconds
+
+
+def test_gpus_may_be_used_by_an_image_of_their_own(engine, resolve, monkeypatch):
+    on_prod(resolve, monkeypatch, accelerator="l4", image="example.com/model-server:gpu")
+
+    spec = pod(engine.named("model-iris-serving")["spec"]["predictors"][0])
+    assert spec["containers"][0]["image"] == "example.com/model-server:gpu"
+    assert "/storage-initializer:" in spec["initContainers"][0]["image"]
 
 
 def test_the_definition_stays_when_the_stack_goes_and_carries_no_prose(tmp_path):

@@ -164,3 +164,4 @@ def test_the_hub_is_told_what_the_stack_file_says_of_people():
     assert told["tenants"]["vision"]["members"] == ["scientist@example.com"]
     assert told["tenants"]["language"]["admins"] == ["head@example.com"]
     assert "gpu-a100" in told["tenants"]["vision"]["profiles"]
+    assert told["tenants"]["vision"]["spark_gpus"] == {"a100-80gb": 4, "l4": 1}

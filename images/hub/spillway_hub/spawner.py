@@ -95,9 +95,9 @@ class TeamSpawner(KubeSpawner):
             if tenant.secret:
                 self.environment["SPILLWAY_STORAGE_SECRET"] = tenant.secret
             if tenant.login:
-                # KubeSpawner takes single braces for names of its own.
-                text = tenant.login.replace("{", "{{").replace("}", "}}")
-                self.environment["SPILLWAY_SPARK_LOGIN"] = text
+                self.environment["SPILLWAY_SPARK_LOGIN"] = _literal(tenant.login)
+            if tenant.spark_gpus:
+                self.environment["SPILLWAY_SPARK_GPUS"] = _literal(json.dumps(tenant.spark_gpus))
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Find the pod again, also that of a server which was starting when the last hub ended."""
@@ -257,6 +257,11 @@ class TeamSpawner(KubeSpawner):
 
 def _said(message: str, reached: int) -> dict[str, Any]:
     return {"message": message, "html_message": escape(message), "progress": reached}
+
+
+def _literal(text: str) -> str:
+    """KubeSpawner takes single braces for names of its own."""
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def _place() -> dict[str, Any]:

@@ -61,6 +61,8 @@ class Tenant:
     mounts: Sequence[Mapping[str, Any]] = ()
     gpus: Mapping[str, int] = field(default_factory=dict)
     """By pool: its own of the company's, its most of a cloud's."""
+    spark_gpus: Mapping[str, int] = field(default_factory=dict)
+    """What Spark's executors may ask for: by accelerator, the most GPUs of one machine."""
 
     @property
     def login(self) -> str | None:
