@@ -1,4 +1,4 @@
-"""AWS: the account, limits of vCPUs against burst pools, machines in the zones, the join secret.
+"""AWS: the account, limits of vCPUs against burst pools, machines in the zones.
 
 Limits count vCPUs that run at the same time, by families of machines, on-demand and spot apart:
 https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html
@@ -30,19 +30,18 @@ def ask(settings: Settings, name: str, *words: str) -> Question:
     return Question(name, ("aws", *words, "--region", settings.aws.region, "--output", "json"))
 
 
-def questions(settings: Settings, secret: str) -> Sequence[Question]:
+def questions(settings: Settings) -> Sequence[Question]:
     """All that the checks ask."""
     machines = sorted({need.machine for need in needs(settings, "aws")})
     codes = sorted({_limit(need)[0] for need in needs(settings, "aws")})
     return [
         _identity(settings),
-        _secret(settings, secret),
         *([_types(settings, machines), _offerings(settings, machines)] if machines else []),
         *(_quota(settings, code) for code in codes),
     ]
 
 
-def check(settings: Settings, facts: Facts, secret: str) -> Iterator[Finding]:
+def check(settings: Settings, facts: Facts) -> Iterator[Finding]:
     """Everything about the account; one finding alone if it does not answer."""
     assert settings.aws  # noqa: S101
     identity = facts.ask(_identity(settings))
@@ -62,7 +61,6 @@ def check(settings: Settings, facts: Facts, secret: str) -> Iterator[Finding]:
     if wanted:
         yield from _limits(settings, facts, wanted)
         yield from _zones(settings, facts, wanted)
-        yield from _joins(settings, facts, secret)
 
 
 def _identity(settings: Settings) -> Question:
@@ -83,10 +81,6 @@ def _offerings(settings: Settings, machines: Sequence[str]) -> Question:
 def _quota(settings: Settings, code: str) -> Question:
     words = ("service-quotas", "get-service-quota", "--service-code", "ec2", "--quota-code", code)
     return ask(settings, f"aws quota {code}", *words)
-
-
-def _secret(settings: Settings, name: str) -> Question:
-    return ask(settings, "aws secret", "secretsmanager", "describe-secret", "--secret-id", name)
 
 
 def _limit(need: Need) -> tuple[str, str]:
@@ -145,18 +139,3 @@ def _zones(settings: Settings, facts: Facts, wanted: Sequence[Need]) -> Iterator
     for need in wanted:
         sold = sorted(zone for machine, zone in pairs if machine == need.machine)
         yield offered(need, zones, sold, "spillway:aws.zones")
-
-
-def _joins(settings: Settings, facts: Facts, secret: str) -> Iterator[Finding]:
-    answer = facts.ask(_secret(settings, secret))
-    if "ResourceNotFound" in answer.error:
-        yield wrong(f"there is no secret {secret} to join with", f"put the agent token in {secret}")
-    elif answer.error:
-        yield from unanswered("join secret", answer, "a role that may DescribeSecret")
-    elif answer.value.get("DeletedDate"):
-        yield wrong(
-            f"secret {secret} is being deleted",
-            f"aws secretsmanager restore-secret --secret-id {secret}",
-        )
-    else:
-        yield fine(f"secret {secret} is there")

@@ -4,7 +4,8 @@ import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from components.cluster.nodes import GPU
+from components.cluster.nodes import GPU, NodePool
+from infra.pools import node_pool
 from infra.sections import Cloud, Tier
 from infra.settings import Settings
 from rig.doctor.findings import Finding, fine, unanswered, unsure, wrong
@@ -12,7 +13,10 @@ from rig.doctor.versions import AUTOSCALER_ON_GCP, KUBELET_SKEW, OLDEST_CLUSTER,
 from rig.facts import Facts, Question
 from rig.kube import REACH, advertised, is_burst, items, kubectl, place, ready
 
-DEVICE_PLUGIN: Final = "the NVIDIA driver and device plugin must run there"
+DEVICE_PLUGIN: Final = (
+    "before the first `pulumi up` that is as it should be: the stack brings the device plugin; "
+    "after it, install NVIDIA's driver and container toolkit there"
+)
 
 
 def questions(settings: Settings) -> Sequence[Question]:
@@ -72,16 +76,15 @@ def _pools(settings: Settings, nodes: Sequence[Mapping[str, Any]]) -> Iterator[F
             continue
         good = 0
         for host in pool.nodes:
-            problems = list(_node(name, host, pool.gpus_per_node, known))
+            problems = list(_node(node_pool(name, pool), host, known))
             yield from problems
             good += not problems
         if good == len(pool.nodes):
             yield fine(f"pool {name}: all {good} nodes are there with their GPUs")
 
 
-def _node(
-    pool: str, host: str, gpus: int, known: Mapping[str, Mapping[str, Any]]
-) -> Iterator[Finding]:
+def _node(nodes: NodePool, host: str, known: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+    pool = nodes.name
     if host not in known:
         near = ", ".join(sorted(known)) or "none"
         yield wrong(
@@ -90,13 +93,14 @@ def _node(
         )
         return
     has = advertised(known[host])
-    # Shared GPUs are advertised several times over.
     if has == 0:
-        yield wrong(f"pool {pool}: node {host} advertises no {GPU}", DEVICE_PLUGIN)
-    elif has % gpus:
+        yield unsure(f"pool {pool}: node {host} advertises no {GPU}", DEVICE_PLUGIN)
+    # Those that are to be shared or cut may not be so yet.
+    elif has not in {nodes.advertised, nodes.gpus}:
+        cut = f"cut them: nvidia-smi mig -cgi {nodes.mig} -C" if nodes.mig else "mend the missing"
         yield wrong(
-            f"pool {pool}: node {host} advertises {has} {GPU}, the settings say {gpus}",
-            f"set spillway:cluster.pools.{pool}.gpusPerNode, or mend the GPUs that are missing",
+            f"pool {pool}: node {host} advertises {has} {GPU}, the settings say {nodes.advertised}",
+            f"set spillway:cluster.pools.{pool}.gpusPerNode, or {cut}",
         )
     if not ready(known[host]):
         yield wrong(f"pool {pool}: node {host} is not ready", f"kubectl describe node {host}")

@@ -13,8 +13,6 @@ from rig.doctor.findings import Finding, Severity
 from rig.facts import Facts, Live, Question
 from rig.steps import console, step
 
-JOIN_SECRET: Final = "spillway-join"  # noqa: S105 - a name
-"""Where burst nodes find the agent token."""
 _MARKS: Final = {
     Severity.WRONG: "[red]✗[/red]",
     Severity.UNSURE: "[yellow]?[/yellow]",
@@ -26,9 +24,9 @@ def findings(settings: Settings, facts: Facts) -> Sequence[Finding]:
     """What all checks say, in the order in which things are needed."""
     found = list(cluster.check(settings, facts))
     if settings.cloud is Cloud.AWS:
-        found += aws.check(settings, facts, JOIN_SECRET)
+        found += aws.check(settings, facts)
     if settings.cloud is Cloud.GCP:
-        found += gcp.check(settings, facts, JOIN_SECRET)
+        found += gcp.check(settings, facts)
     return found
 
 
@@ -36,7 +34,7 @@ def questions(settings: Settings) -> Sequence[Question]:
     """All that may be asked."""
     clouds = {Cloud.AWS: aws.questions, Cloud.GCP: gcp.questions}
     ask = clouds.get(settings.cloud)
-    return [*cluster.questions(settings), *(ask(settings, JOIN_SECRET) if ask else [])]
+    return [*cluster.questions(settings), *(ask(settings) if ask else [])]
 
 
 def examine(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Google Cloud: interfaces that are on, limits of GPUs, machines in the zones, the join secret.
+"""Google Cloud: interfaces that are on, limits of GPUs, machines in the zones.
 
 GPUs have a limit by region and model, spot apart, and one over all regions that is zero in new
 projects: https://cloud.google.com/compute/resource-usage#gpu_quota
@@ -44,19 +44,18 @@ def ask(settings: Settings, name: str, *words: str) -> Question:
     return Question(name, ("gcloud", *words, *project, "--quiet", "--format=json"))
 
 
-def questions(settings: Settings, secret: str) -> Sequence[Question]:
+def questions(settings: Settings) -> Sequence[Question]:
     """All that the checks ask."""
     machines = sorted({need.machine for need in needs(settings, "gcp")})
     return [
         _services(settings),
         _project(settings),
         _region(settings),
-        _secret(settings, secret),
         *([_types(settings, machines)] if machines else []),
     ]
 
 
-def check(settings: Settings, facts: Facts, secret: str) -> Iterator[Finding]:
+def check(settings: Settings, facts: Facts) -> Iterator[Finding]:
     """Everything about the project; one finding alone if it does not answer."""
     answer = facts.ask(_services(settings))
     if answer.error:
@@ -68,7 +67,6 @@ def check(settings: Settings, facts: Facts, secret: str) -> Iterator[Finding]:
     if wanted:
         yield from _limits(settings, facts, wanted)
         yield from _zones(settings, facts, wanted)
-        yield from _joins(settings, facts, secret)
 
 
 def _services(settings: Settings) -> Question:
@@ -88,11 +86,6 @@ def _types(settings: Settings, machines: Sequence[str]) -> Question:
     assert settings.gcp  # noqa: S101
     chosen = f"--filter=name=({' '.join(machines)}) AND zone~^{settings.gcp.region}-"
     return ask(settings, "gcp types", "compute", "machine-types", "list", chosen)
-
-
-def _secret(settings: Settings, name: str) -> Question:
-    words = ("secrets", "versions", "list", name, "--filter=state=ENABLED")
-    return ask(settings, "gcp secret", *words)
 
 
 def _enabled(settings: Settings, listed: Sequence[Any]) -> Iterator[Finding]:
@@ -150,14 +143,3 @@ def _zones(settings: Settings, facts: Facts, wanted: Sequence[Need]) -> Iterator
     for need in wanted:
         sold = sorted(zone for machine, zone in pairs if machine == need.machine)
         yield offered(need, zones, sold, "spillway:gcp.zones")
-
-
-def _joins(settings: Settings, facts: Facts, secret: str) -> Iterator[Finding]:
-    answer = facts.ask(_secret(settings, secret))
-    if "NOT_FOUND" in answer.error or (not answer.error and not answer.value):
-        fix = f"gcloud secrets versions add {secret} --data-file=-"
-        yield wrong(f"secret {secret} has no version to join with", fix)
-    elif answer.error:
-        yield from unanswered("join secret", answer, "a role with secretmanager.versions.list")
-    else:
-        yield fine(f"secret {secret} has a version")

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 AUTOSCALER_ON_GCP: Final = (1, 37, 0)
 """Older ones stop all scale-up when a node is not Google's: kubernetes/autoscaler#10140."""
 OLDEST_CLUSTER: Final = (1, 34)
-"""Of Kueue 0.20, the queue."""
+"""The oldest that what the stack installs is tried with."""
 KUBELET_SKEW: Final = 3
 """Minor versions a kubelet may be behind: https://kubernetes.io/releases/version-skew-policy/"""
 

@@ -163,7 +163,9 @@ def test_the_image_has_what_spark_is_told_of():
 
 
 def test_a_server_with_spark_is_told_what_the_team_may_hold():
-    made = recorded(lambda: builders.jupyterhub(teams={"vision": builders.team(spark_gpus=KNOWN)}).urn)
+    made = recorded(
+        lambda: builders.jupyterhub(teams={"vision": builders.team(spark_gpus=KNOWN)}).urn
+    )
     document = made.named("jupyterhub-told")["data"]["hub.json"]
     tenant = hub_told.parse(document).tenants["vision"]
 
