@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from benchmarks.bench_rig import BenchRig, bench_rig
+from benchmarks.fleet import fleet
 from benchmarks.local import cold_setup, unit_tests
 from benchmarks.mlflow_rate import mlflow_rate
 from benchmarks.planning import models, preview, program, rehearsal
@@ -33,16 +34,18 @@ BENCHMARKS: dict[str, Callable[[BenchRig], Report]] = {
     "mlflow-rate": mlflow_rate,
     "serving": serving,
     "many-models": many,
+    "fleet": fleet,
 }
-ON_DEMAND = ("cold-setup",)
-"""Takes a quarter of an hour and fetches gigabytes: only when named."""
+ON_DEMAND = ("cold-setup", "fleet")
+"""The one fetches gigabytes, the other takes the machine for itself: only when named."""
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command()
 def measure(
     names: Annotated[
-        list[str] | None, typer.Argument(help=f"Of {', '.join(BENCHMARKS)}; all but cold-setup.")
+        list[str] | None,
+        typer.Argument(help=f"Of {', '.join(BENCHMARKS)}; else all that need no whole machine."),
     ] = None,
     dry: Annotated[bool, typer.Option("--dry", help="Show only; leave the page alone.")] = False,
 ) -> None:

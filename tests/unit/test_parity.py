@@ -14,6 +14,7 @@ import pytest
 from recording import recorded, recording, settle
 
 from components import aws, gcp, shapes
+from components.cluster.nodes import BURST_TAINT
 from infra import providers, stack
 from infra.clouds import HUB, pick
 from infra.settings import load
@@ -136,6 +137,26 @@ def test_the_server_reaches_its_database_and_the_apis_and_nothing_else(name, dat
     assert reached == [(database, 5432), ("0.0.0.0/0", 443), ("10.10.0.0/16", 443, 6443)]
 
 
+@pytest.mark.parametrize("name", ["prod", "prod-gcp"])
+def test_the_platform_itself_is_on_no_machine_of_a_cloud(name):
+    engine = planned(name)
+    tolerant = {
+        made
+        for kind in ("Deployment", "StatefulSet", "Job", "CronJob", "DaemonSet")
+        for made, inputs in engine.of(kind).items()
+        for one in pod_of(inputs).get("tolerations", ())
+        if one.get("key", BURST_TAINT) == BURST_TAINT
+    }
+
+    # DaemonSets, which keep no machine from ending.
+    assert tolerant == {"device-plugin-l4", "jupyterhub-puller-images"}
+
+
+def pod_of(inputs):
+    spec = inputs["spec"]
+    return spec.get("jobTemplate", {"spec": spec})["spec"]["template"]["spec"]
+
+
 @pytest.mark.parametrize(("name", "other"), [("prod", "gcp:"), ("prod-gcp", "aws:")])
 def test_nothing_of_the_other_cloud_is_in_the_plan(name, other):
     assert [r for r in typed(name) if r.startswith(other)] == []
@@ -148,6 +169,7 @@ def test_only_the_sdk_of_the_chosen_cloud_is_imported(name, imported):
     code = f"""
 import sys, builders, pulumi
 from recording import recorded
+from components.cluster.nodes import BURST_TAINT
 from infra import stack
 pulumi.runtime.set_all_config(builders.stack_config({name!r}), [])
 recorded(lambda: (pulumi.runtime.set_all_config(builders.stack_config({name!r}), []),
