@@ -25,9 +25,11 @@ TOKEN_FOLDER = "/var/run/secrets/spillway.dev/aws"  # noqa: S105 - a folder
 TOKEN_SECONDS = 3600
 """The kubelet renews it long before."""
 VOLUME = "aws-token"
+LONGEST_NAME = 64 - len("-1234567")
+"""Of a role: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html less what
+the engine adds."""
 LONGEST_PREFIX = 38
-"""Of a role's name: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-less what the provider adds."""
+"""The provider adds more."""
 NAMESPACE = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 
 
@@ -207,8 +209,9 @@ class Identity(pulumi.ComponentResource):
         name, child = f"{self._name}-{suffix}", pulumi.ResourceOptions(parent=self)
         role = aws.iam.Role(
             name,
-            # The provider's own names would be too long with a tenant's in them.
-            name_prefix=f"{name[: LONGEST_PREFIX - 1]}-",
+            # Only where a tenant's name makes it too long: a name that the engine has drawn is
+            # known before the role is made, so that an interrupted run finds it again.
+            name_prefix=f"{name[: LONGEST_PREFIX - 1]}-" if len(name) > LONGEST_NAME else None,
             assume_role_policy=policies.document(
                 policies.trust(self._believed.arn, self._issuer, AUDIENCE, subjects)
             ),
