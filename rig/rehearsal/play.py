@@ -17,7 +17,7 @@ from infra.gate import Verdict, judge
 from infra.settings import read
 from rig import charts, offline, paths, toolchain
 from rig.errors import RigError
-from rig.rehearsal import scenes
+from rig.rehearsal import machines, scenes
 from rig.rehearsal.stage import TOOLS, Played, Stage
 from rig.stack import PLAN
 from rig.steps import console, step
@@ -66,8 +66,8 @@ class Rehearsal:
 
     def fetch(self) -> None:
         """The manifests that the stack takes from other projects, before and after the change."""
-        wanted = self.file.exists() and "spillway:domain" in scenes.config_of(self.file)
-        if wanted or self.base:
+        config = scenes.config_of(self.file) if self.file.exists() else {}
+        if "spillway:domain" in config or any(machines.pools(config)) or self.base:
             charts.fetch(self.project, self.base)
 
     def play(self) -> None:
@@ -106,6 +106,8 @@ class Rehearsal:
         _accept(self._plan(stage, "preview", config))
         with self._scene("up"):
             self._must(stage.run(UP, config))
+        if missed := {*machines.named(config)} - {*machines.marked(stage.plane.api)}:
+            raise RigError(f"nodes of a pool are not labelled: {', '.join(sorted(missed))}")
         with self._scene("preview again: no change"):
             self._must(stage.run(["preview", "--expect-no-changes"], config))
 
@@ -130,6 +132,8 @@ class Rehearsal:
             self._must(stage.run(DESTROY, last))
         if left := stage.state():
             raise RigError(f"{len(left)} resources are left: {', '.join(r['urn'] for r in left)}")
+        if marked := sorted(machines.marked(stage.plane.api)):
+            raise RigError(f"nodes keep what the stack has put on them: {', '.join(marked)}")
 
     def _plan(self, stage: Stage, what: str, config: scenes.Config) -> Verdict:
         with self._scene(what):
