@@ -38,6 +38,34 @@ def from_api_server(nodes: str | None, port: int) -> network.Ingress:
     return network.ingress([{"ip_block": {"cidr": nodes or "0.0.0.0/0"}}], port)
 
 
+def definition(
+    name: str,
+    content: Mapping[str, Any],
+    spec: Mapping[str, Any],
+    marks: dict[str, str],
+    opts: pulumi.ResourceOptions,
+) -> k8s.apiextensions.CustomResource:
+    """Another project's kind, as its ``content`` says but with this ``spec``.
+
+    It stays when the stack goes: with it every object of the kind would go, also other people's.
+    """
+    return k8s.apiextensions.CustomResource(
+        name,
+        # As an object without a type: the SDK would take the schema's names for its own.
+        api_version=content["apiVersion"],
+        kind=content["kind"],
+        metadata={
+            "name": content["metadata"]["name"],
+            "labels": marks,
+            "annotations": {"pulumi.com/waitFor": "condition=Established"},
+        },
+        spec=without_descriptions(spec),
+        opts=pulumi.ResourceOptions.merge(
+            opts, pulumi.ResourceOptions(retain_on_delete=True, delete_before_replace=True)
+        ),
+    )
+
+
 def without_descriptions(schema: Any) -> Any:
     """They are three quarters of the text, which the engine would carry through every plan."""
     if isinstance(schema, list):

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import pulumi
-import pulumi_kubernetes as k8s
 
 from components import guard_models as models
 from components import shapes
+from components.admission import Resources, Validation, deny, in_containers, made, rule
 from components.cluster.queue import PRIORITY_LABEL
-from components.guard_models import Validation, in_containers, rule
-from components.labels import ROLE_LABEL, TENANT_LABEL, labels
+from components.labels import ROLE_LABEL, labels
 from components.tenant import EXECUTOR, JOB, STORAGE
 
 APP = "guard"
@@ -26,32 +25,16 @@ OWN_TAINTS = "spillway.dev/"
 """Prefix of taints that keep work off nodes which the platform hands out itself."""
 SETTINGS = "spark-exec-"
 """How ConfigMaps start that Spark makes for its executors."""
-Resources = k8s.admissionregistration.v1.NamedRuleWithOperationsArgsDict
 
-PODS: Sequence[Resources] = (
-    {
-        "api_groups": [""],
-        "api_versions": ["v1"],
-        "operations": ["CREATE", "UPDATE", "DELETE"],
-        "resources": ["pods", "pods/ephemeralcontainers", "pods/resize"],
-    },
+PODS = made(
+    "",
+    "pods",
+    "pods/ephemeralcontainers",
+    "pods/resize",
+    operations=("CREATE", "UPDATE", "DELETE"),
 )
-CONFIG_MAPS: Sequence[Resources] = (
-    {
-        "api_groups": [""],
-        "api_versions": ["v1"],
-        "operations": ["CREATE", "UPDATE", "DELETE"],
-        "resources": ["configmaps"],
-    },
-)
-DEPLOYMENTS: Sequence[Resources] = (
-    {
-        "api_groups": ["machinelearning.seldon.io"],
-        "api_versions": ["*"],
-        "operations": ["CREATE", "UPDATE"],
-        "resources": ["seldondeployments"],
-    },
-)
+CONFIG_MAPS = made("", "configmaps", operations=("CREATE", "UPDATE", "DELETE"))
+DEPLOYMENTS = made("machinelearning.seldon.io", "seldondeployments", versions=("*",))
 FROM_INSIDE = (
     "request.userInfo.username.startsWith('system:serviceaccount:' + request.namespace + ':')"
 )
@@ -86,28 +69,13 @@ class Guard(pulumi.ComponentResource):
     def _policy(
         self, what: str, resources: Sequence[Resources], validations: Sequence[Validation]
     ) -> None:
-        name, child = f"{self._name}-{what}", pulumi.ResourceOptions(parent=self)
-        marks = labels(APP, self._name, what)
-        policy = k8s.admissionregistration.v1.ValidatingAdmissionPolicy(
-            f"{name}-policy",
-            metadata={"labels": marks},
-            spec={
-                "failure_policy": "Fail",
-                "match_constraints": {"resource_rules": list(resources)},
-                "match_conditions": [{"name": "by-a-tenants-account", "expression": FROM_INSIDE}],
-                "validations": list(validations),
-            },
-            opts=child,
-        )
-        k8s.admissionregistration.v1.ValidatingAdmissionPolicyBinding(
-            f"{name}-binding",
-            metadata={"labels": marks},
-            spec={
-                "policy_name": policy.metadata.name,
-                "validation_actions": ["Deny"],
-                "match_resources": {"namespace_selector": {"match_labels": {TENANT_LABEL: "true"}}},
-            },
-            opts=child,
+        deny(
+            f"{self._name}-{what}",
+            marks=labels(APP, self._name, what),
+            resources=resources,
+            conditions=[{"name": "by-a-tenants-account", "expression": FROM_INSIDE}],
+            validations=validations,
+            parent=self,
         )
 
 

@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 
-import pulumi_kubernetes as k8s
-
+from components.admission import Validation, in_containers, rule
 from components.cluster.nodes import GPU
 from components.cluster.queue import PRIORITY_LABEL, QUEUE_LABEL
 from components.labels import ROLE_LABEL
 from components.tenant import MODEL, STORAGE
 
-Validation = k8s.admissionregistration.v1.ValidationArgsDict
 OWN_TAINTS = "spillway.dev/"
 NO_GPU = (
     "!c.?resources.?limits.orValue({}).exists(r, r.startsWith('nvidia.com/')) && "
@@ -89,14 +87,3 @@ def _pods(condition: str, message: str) -> Validation:
         f"!has(q.spec) || [q.spec].all(s, {condition})))",
         f"spec.predictors.componentSpecs.spec.{message}",
     )
-
-
-def in_containers(condition: str, spec: str = "s") -> str:
-    """It holds for each container ``c``; the two lists are of two types, says the type checker."""
-    kinds = (f"{spec}.containers", f"{spec}.?initContainers.orValue([])")
-    return "(" + " && ".join(f"{kind}.all(c, {condition})" for kind in kinds) + ")"
-
-
-def rule(expression: str, message: str) -> Validation:
-    """What an object must be, and what is said of one that is not."""
-    return {"expression": expression, "message": message, "reason": "Forbidden"}

@@ -289,27 +289,10 @@ class Seldon(pulumi.ComponentResource):
 
 
 def definition(name: str, file: Path, opts: pulumi.ResourceOptions) -> pulumi.Resource:
-    """What a SeldonDeployment is, to the cluster: once, however many operators there are.
-
-    It stays when the stack goes. With it every SeldonDeployment of the cluster would go, also those
-    that are nobody's here.
-    """
+    """What a SeldonDeployment is, to the cluster: once, however many operators there are."""
     content: dict[str, Any] = json.loads(file.read_text())
-    return k8s.apiextensions.CustomResource(
-        name,
-        # As an object without a type: the SDK would take the schema's names for its own.
-        api_version=content["apiVersion"],
-        kind=content["kind"],
-        metadata={
-            "name": content["metadata"]["name"],
-            "labels": labels(APP, name, "definition"),
-            "annotations": {"pulumi.com/waitFor": "condition=Established"},
-        },
-        spec=charts.without_descriptions(content["spec"]),
-        opts=pulumi.ResourceOptions.merge(
-            opts, pulumi.ResourceOptions(retain_on_delete=True, delete_before_replace=True)
-        ),
-    )
+    marks = labels(APP, name, "definition")
+    return charts.definition(name, content, content["spec"], marks, opts)
 
 
 def _rules(role: Path) -> list[k8s.rbac.v1.PolicyRuleArgsDict]:

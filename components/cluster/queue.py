@@ -321,10 +321,7 @@ def configuration() -> dict[str, Any]:
 def definition(
     name: str, file: Path, namespace: str, opts: pulumi.ResourceOptions
 ) -> k8s.apiextensions.CustomResource:
-    """One of Kueue's kinds, in the one version that is stored.
-
-    It stays when the stack goes: with it would go every queue of the cluster, also other people's.
-    """
+    """One of Kueue's kinds, in the one version that is stored."""
     content: dict[str, Any] = yaml.load(file.read_text(), Loader=_LOADER)  # noqa: S506 - safe
     spec = {**content["spec"]}
     spec["versions"] = [v for v in spec["versions"] if v["name"] == STORED]
@@ -343,20 +340,7 @@ def definition(
             "conversionReviewVersions": ["v1"],
         },
     }
-    return k8s.apiextensions.CustomResource(
-        name,
-        api_version=content["apiVersion"],
-        kind=content["kind"],
-        metadata={
-            "name": content["metadata"]["name"],
-            "labels": labels(APP, name, "definition"),
-            "annotations": {"pulumi.com/waitFor": "condition=Established"},
-        },
-        spec=charts.without_descriptions(spec),
-        opts=pulumi.ResourceOptions.merge(
-            opts, pulumi.ResourceOptions(retain_on_delete=True, delete_before_replace=True)
-        ),
-    )
+    return charts.definition(name, content, spec, labels(APP, name, "definition"), opts)
 
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
-import pulumi_kubernetes as k8s
 
+from components.admission import Resources, Validation, deny, in_containers, made, rule
 from components.cluster.nodes import BURST_TAINT, GPU
 from components.cluster.queue import (
     GATE,
@@ -20,8 +20,8 @@ from components.cluster.queue import (
     QUEUE_LABEL,
     RELEASE,
 )
-from components.guard_models import NO_GPU, Validation, in_containers, rule
-from components.labels import TENANT_LABEL, labels
+from components.guard_models import NO_GPU
+from components.labels import labels
 
 APP = "spend-guard"
 JOB_CONTROLLER = "system:serviceaccount:kube-system:job-controller"
@@ -29,39 +29,10 @@ TOLERATES = (
     f"t.?key.orValue('') == '{BURST_TAINT}' || t.?key.orValue('') == ''"
     " && t.?operator.orValue('') == 'Exists'"
 )
-Resources = k8s.admissionregistration.v1.NamedRuleWithOperationsArgsDict
-PODS: Sequence[Resources] = (
-    {
-        "api_groups": [""],
-        "api_versions": ["v1"],
-        "operations": ["CREATE", "UPDATE"],
-        "resources": ["pods"],
-    },
-)
-TEMPLATES: Sequence[Resources] = (
-    {
-        "api_groups": ["apps"],
-        "api_versions": ["v1"],
-        "operations": ["CREATE", "UPDATE"],
-        "resources": ["deployments", "replicasets", "statefulsets", "daemonsets"],
-    },
-)
-JOBS: Sequence[Resources] = (
-    {
-        "api_groups": ["batch"],
-        "api_versions": ["v1"],
-        "operations": ["CREATE", "UPDATE"],
-        "resources": ["jobs"],
-    },
-)
-CRON_JOBS: Sequence[Resources] = (
-    {
-        "api_groups": ["batch"],
-        "api_versions": ["v1"],
-        "operations": ["CREATE", "UPDATE"],
-        "resources": ["cronjobs"],
-    },
-)
+PODS = made("", "pods")
+TEMPLATES = made("apps", "deployments", "replicasets", "statefulsets", "daemonsets")
+JOBS = made("batch", "jobs")
+CRON_JOBS = made("batch", "cronjobs")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,27 +72,12 @@ class SpendGuard(pulumi.ComponentResource):
     def _policy(
         self, what: str, resources: Sequence[Resources], validations: Sequence[Validation]
     ) -> None:
-        name, child = f"{self._name}-{what}", pulumi.ResourceOptions(parent=self)
-        marks = labels(APP, self._name, what)
-        policy = k8s.admissionregistration.v1.ValidatingAdmissionPolicy(
-            f"{name}-policy",
-            metadata={"labels": marks},
-            spec={
-                "failure_policy": "Fail",
-                "match_constraints": {"resource_rules": list(resources)},
-                "validations": list(validations),
-            },
-            opts=child,
-        )
-        k8s.admissionregistration.v1.ValidatingAdmissionPolicyBinding(
-            f"{name}-binding",
-            metadata={"labels": marks},
-            spec={
-                "policy_name": policy.metadata.name,
-                "validation_actions": ["Deny"],
-                "match_resources": {"namespace_selector": {"match_labels": {TENANT_LABEL: "true"}}},
-            },
-            opts=child,
+        deny(
+            f"{self._name}-{what}",
+            marks=labels(APP, self._name, what),
+            resources=resources,
+            validations=validations,
+            parent=self,
         )
 
 
