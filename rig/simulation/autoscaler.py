@@ -5,6 +5,7 @@ cloud is another, as its provider here is kwok: what that does in a cloud's stea
 deleting them, it may do besides.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,8 +33,12 @@ class Autoscaler:
 
     plane: ControlPlane
 
-    def command(self, program: str, port: int, more: list[str]) -> list[str]:
-        """Its command line; ``more`` are flags that count more than the stack's."""
+    def command(self, program: str, port: int, more: Sequence[str], factor: float) -> list[str]:
+        """Its command line.
+
+        ``more`` are flags that count more than the stack's; ``factor`` is how much faster than the
+        world the times pass for which there are no flags.
+        """
         deployment = self._deployment()
         spec = deployment["spec"]["template"]["spec"]
         namespace = deployment["metadata"]["namespace"]
@@ -44,7 +49,7 @@ class Autoscaler:
         return [
             # The provider has no flags of its own.
             *("env", f"KUBECONFIG={kubeconfig}", f"POD_NAMESPACE={NAMESPACE}"),
-            "KWOK_PROVIDER_MODE=local",
+            *("KWOK_PROVIDER_MODE=local", f"SPILLWAY_COMPRESSION={factor:g}"),
             *(program, "--cloud-provider=kwok", f"--kubeconfig={kubeconfig}"),
             f"--address=127.0.0.1:{port}",
             *told,

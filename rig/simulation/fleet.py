@@ -1,11 +1,13 @@
 """The life of a simulated fleet: control plane first, then the queue, then the autoscaler."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
+from components.cluster.nodes import POOL_LABEL
 from rig import toolchain
 from rig.control_plane import PROGRAMS, ControlPlane, FakeNode
 from rig.control_plane.api import Api
@@ -47,6 +49,7 @@ class Fleet:
         self._context = context
         self._ends = ExitStack()
         self._plane: ControlPlane | None = None
+        self._again: Callable[[], None] = self._never_ran
 
     @property
     def plane(self) -> ControlPlane:
@@ -102,24 +105,40 @@ class Fleet:
         self.plane.kill(QUEUE)
         self.start_queue()
 
-    def start_autoscaler(self, groups: Sequence[Group], flags: Sequence[str] = ()) -> None:
+    def start_autoscaler(
+        self, groups: Sequence[Group], flags: Sequence[str] = (), factor: float = 1
+    ) -> None:
         """Run Cluster Autoscaler as the stack says, over these groups; return when it answers.
 
-        ``flags`` count more than the stack's.
+        ``flags`` count more than the stack's. ``factor`` is how much faster than the world it runs:
+        by default it waits half a minute before it makes a machine with GPUs, and a quarter of an
+        hour for one that is a node but not Ready.
         One that runs is replaced: only at its start does it read what groups there are.
         """
         if AUTOSCALER in self.plane.pids:
             self.plane.kill(AUTOSCALER)
-        for config in config_maps(groups):
+        for config in config_maps([self._remembered(group) for group in groups]):
             self._put(f"/api/v1/namespaces/{NAMESPACE}/configmaps", config)
+        self._again = lambda: self.start_autoscaler(groups, flags, factor)
         port, program = free_port(), str(self._program("cluster-autoscaler-kwok"))
-        self.plane.run(AUTOSCALER, Autoscaler(self.plane).command(program, port, list(flags)))
+        command = Autoscaler(self.plane).command(program, port, flags, factor)
+        self.plane.run(AUTOSCALER, command)
         health = f"http://127.0.0.1:{port}/health-check"
         self.plane.await_answer(lambda: answers(health), "the autoscaler")
 
     def restart_autoscaler(self) -> None:
         """Kill the autoscaler and start it again; it remembers nothing but what the cluster has."""
-        self.plane.restart(AUTOSCALER)
+        self._again()
+
+    def _remembered(self, group: Group) -> Group:
+        """The group with as many machines as a cloud would know that it has."""
+        selector = f"{POOL_LABEL}%3D{group.name}"
+        found = self.api.get(f"/api/v1/nodes?labelSelector={selector}")["items"]
+        return replace(group, running=len(found))
+
+    @staticmethod
+    def _never_ran() -> None:
+        raise RigError("the autoscaler was not started yet")
 
     def restart_api_server(self) -> None:
         """Kill the API server and start it again; everybody else has to find back to it."""

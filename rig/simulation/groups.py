@@ -38,6 +38,8 @@ class Group:
     memory: str = "32Gi"
     boot_seconds: float = 0
     fault: Fault | None = None
+    running: int = 0
+    """Machines that it has already: a cloud remembers, the autoscaler does not."""
 
     @property
     def name(self) -> str:
@@ -65,7 +67,7 @@ class Group:
 
     @property
     def _annotations(self) -> dict[str, str]:
-        counts = {"min-count": 0, "max-count": self.most, "desired-count": 0}
+        counts = {"min-count": 0, "max-count": self.most, "desired-count": self.running}
         annotations = {f"{_COUNT}/{name}": str(count) for name, count in counts.items()}
         annotations[BOOT] = f"{self.boot_seconds:g}s"
         return {**annotations, **({FAULT: self.fault.value} if self.fault else {})}

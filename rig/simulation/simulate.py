@@ -29,8 +29,6 @@ NO_END = 64
 """Machines of a cloud where nobody limits them."""
 BOOT = 240.0
 """Seconds, of the trace, that a machine of a cloud takes to come."""
-GPU_WAIT = 30.0
-"""Seconds of the replay that this autoscaler waits before it makes a machine with GPUs."""
 PATIENCE = 900.0
 """Seconds of the replay after the last arrival."""
 
@@ -71,7 +69,7 @@ class Simulation:
         ):
             if mode is not Mode.QUEUE:
                 fleet.api.create("/api/v1/namespaces", {"metadata": {"name": ELSEWHERE}})
-            fleet.start_autoscaler(self._groups(machines.groups, mode), self.flags)
+            fleet.start_autoscaler(self._groups(machines.groups, mode), self.flags, self.factor)
             replayer = Replayer(fleet.api, trace, mode, tiers)
             ended = replayer.run(PATIENCE)
             notes = self._notes(fleet)
@@ -131,9 +129,6 @@ class Simulation:
         return {
             "a cloud's machine starts in": f"{BOOT:.0f} s",
             "it ends when idle for": f"{UNNEEDED_SECONDS} s",
-            "before each start this autoscaler waits": (
-                f"{GPU_WAIT:.0f} s, which are {GPU_WAIT * self.factor / 60:.0f} min of the trace"
-            ),
             "memory": ", ".join(f"{name} {mib} MiB" for name, mib in fleet.memory().items()),
         }
 
