@@ -99,7 +99,7 @@ def test_nodes_of_machines_that_are_gone_are_reaped_and_no_others(fleet):
 
 
 def test_autoscaler_and_api_server_may_die_while_a_machine_comes(fleet):
-    scale(fleet, {}, boot=8)
+    scale(fleet, {}, boot=4)
     submit(fleet.api, "through", seconds=5, where=of_pool("well"))
     wait_for(lambda: machines(fleet, "well") or None, PATIENT, "a machine that comes")
     fleet.restart_autoscaler()
