@@ -64,7 +64,7 @@ def test_own_machines_are_labelled_and_tainted_by_the_stack(fleet):
 
 
 def test_work_goes_to_own_machines_then_to_rented_ones_which_go_when_it_is_done(fleet):
-    fleet.start_autoscaler([Group(pool=RENTED, most=2, boot_seconds=1)], FLAGS)
+    fleet.start_autoscaler([Group(pool=RENTED, most=2, boot_seconds=1)], FLAGS, factor=20)
     api = fleet.api
     submit(api, "first", seconds=60)
     assert node_of(api, "first")["metadata"]["labels"][TIER_LABEL] == "onprem"
