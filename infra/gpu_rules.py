@@ -68,7 +68,11 @@ def _there(wish: Wish, pools: Mapping[str, Pool]) -> Iterator[Problem]:
             f"one of {', '.join(known)}: of those spillway:cluster.pools has machines",
         )
         return
-    alike = {n: p.gpus_per_node for n, p in pools.items() if p.accelerator is gpu.accelerator}
+    alike = {
+        name: node_pool(name, pool).advertised
+        for name, pool in pools.items()
+        if pool.accelerator is gpu.accelerator
+    }
     largest = max(alike, key=lambda name: alike[name])
     if gpu.count > alike[largest]:
         yield Problem(
@@ -85,7 +89,7 @@ def _held(wish: Wish, before: int, settings: Settings) -> Iterator[Problem]:
     own = sum(
         given[name]
         for name, pool in pools.items()
-        if pool.accelerator is gpu.accelerator and pool.gpus_per_node >= gpu.count
+        if pool.accelerator is gpu.accelerator and node_pool(name, pool).advertised >= gpu.count
     )
     if gpu.count * wish.pods + before > own:
         times = "once" if wish.pods == 1 else f"{wish.pods} times"

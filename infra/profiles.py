@@ -71,7 +71,7 @@ def widest(settings: Settings, tenant: Tenant) -> Mapping[str, int]:
     held = shares(tenant, [node_pool(name, pool) for name, pool in pools.items()])
     found = dict[str, int]()
     for name, pool in pools.items():
-        if most := min(pool.gpus_per_node, held[name]):
+        if most := min(node_pool(name, pool).advertised, held[name]):
             accelerator = pool.accelerator.value
             found[accelerator] = max(most, found.get(accelerator, 0))
     return found

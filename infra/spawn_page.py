@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from components.cluster.queue import QueuedPool
 from components.hub import Pool
 from infra import sections
 from infra.catalog import Absent
@@ -19,7 +20,7 @@ def pools(settings: Settings) -> Mapping[str, Pool]:
     if settings.queue.placement is Placement.ELASTIC:
         return {}
     return {
-        queued.nodes.name: _pool(settings, settings.cluster.pools[queued.nodes.name], queued.gpus)
+        queued.nodes.name: _pool(settings, settings.cluster.pools[queued.nodes.name], queued)
         for queued in in_order(settings)
     }
 
@@ -44,13 +45,13 @@ def price(settings: Settings, pool: sections.Pool) -> float | None:
     return found.usd if found else None
 
 
-def _pool(settings: Settings, pool: sections.Pool, gpus: int) -> Pool:
+def _pool(settings: Settings, pool: sections.Pool, queued: QueuedPool) -> Pool:
     return Pool(
         accelerator=pool.accelerator.value,
         title=spoken(pool.accelerator.value),
         burst=pool.tier is Tier.BURST,
-        gpus=gpus,
-        each=pool.gpus_per_node,
+        gpus=queued.gpus,
+        each=queued.nodes.advertised,
         price=price(settings, pool),
         spot=bool(pool.spot),
     )

@@ -12,9 +12,11 @@ from components.cluster.devices import configuration
 from components.cluster.nodes import BURST_TAINT, GPU, NodePool
 from components.cluster.queue import READY_SECONDS
 from components.cluster.reaper import SILENT_SECONDS
-from infra import catalog
+from infra import catalog, settings, spawn_page
 from infra.machines import price
+from infra.people import Tenant
 from infra.pools import node_pool
+from infra.profiles import widest
 from infra.sections import Pool
 
 
@@ -145,6 +147,20 @@ def test_parts_of_a_gpu_fit_into_its_memory(accelerator):
     for profile, parts in entry.mig.items():
         gigabytes = int(profile.partition(".")[2].removesuffix("gb"))
         assert gigabytes * parts <= entry.memory_gib, profile
+
+
+def test_parts_count_wherever_gpus_are_counted():
+    stack = settings.read(builders.ROOT / "Pulumi.prod.yaml")
+    own = stack.cluster.pools["a100"].model_copy(update={"mig": "1g.10gb"})
+    cluster = stack.cluster.model_copy(update={"pools": {**stack.cluster.pools, "a100": own}})
+    cut = stack.model_copy(update={"cluster": cluster})
+    gpus = {"onprem": 20, "burst": 0}
+    team = Tenant.model_validate({"members": ["a@example.com"], "quota": {"gpu": gpus}})
+
+    assert spawn_page.pools(cut)["a100"].each == 8 * 7
+    assert spawn_page.pools(cut)["a100"].gpus == 2 * 8 * 7
+    assert widest(cut, team) == {"a100-80gb": 20}
+    assert widest(stack, team) == {"a100-80gb": 8}
 
 
 def test_own_nodes_are_called_what_the_queue_looks_for():
