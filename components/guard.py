@@ -17,12 +17,11 @@ from components import guard_models as models
 from components import shapes
 from components.admission import Resources, Validation, deny, in_containers, made, rule
 from components.cluster.queue import PRIORITY_LABEL
+from components.guard_models import OWN_TAINTS
 from components.labels import ROLE_LABEL, labels
 from components.tenant import EXECUTOR, JOB, STORAGE
 
 APP = "guard"
-OWN_TAINTS = "spillway.dev/"
-"""Prefix of taints that keep work off nodes which the platform hands out itself."""
 SETTINGS = "spark-exec-"
 """How ConfigMaps start that Spark makes for its executors."""
 

@@ -9,6 +9,7 @@ from components.labels import ROLE_LABEL
 from components.tenant import MODEL, STORAGE
 
 OWN_TAINTS = "spillway.dev/"
+"""Prefix of taints that keep work off nodes which the platform hands out itself."""
 NO_GPU = (
     "!c.?resources.?limits.orValue({}).exists(r, r.startsWith('nvidia.com/')) && "
     "!c.?resources.?requests.orValue({}).exists(r, r.startsWith('nvidia.com/'))"

@@ -20,6 +20,7 @@ from components.mlflow_env import (
     variables,
 )
 from components.pods import PullPolicy, Scratch, container, http_probe, pod
+from components.rights import Rule, bind_everywhere, cluster_role
 from components.secrets import password, secret
 
 APP = "mlflow"
@@ -35,6 +36,10 @@ SCRATCH = (
     Scratch(path="/tmp", size="8Gi"),  # noqa: S108 - a volume of the pod's own
     Scratch(path="/prometheus", size="64Mi"),
 )
+
+
+LOOKS = (Rule(groups=[""], resources=["namespaces"], verbs=["get", "list", "watch"]),)
+"""To see which namespaces there are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,28 +217,9 @@ class Mlflow(pulumi.ComponentResource):
     def _ask_the_cluster(self) -> pulumi.Resource:
         """See which namespaces are workspaces; what callers may do is asked with their tokens."""
         name, args = self._name, self._args
-        role = k8s.rbac.v1.ClusterRole(
-            f"{name}-workspaces",
-            metadata={"labels": self._marks},
-            rules=[
-                {
-                    "api_groups": [""],
-                    "resources": ["namespaces"],
-                    "verbs": ["get", "list", "watch"],
-                }
-            ],
-            opts=self._child,
-        )
-        return k8s.rbac.v1.ClusterRoleBinding(
-            f"{name}-workspaces-binding",
-            metadata={"labels": self._marks},
-            role_ref={
-                "api_group": "rbac.authorization.k8s.io",
-                "kind": "ClusterRole",
-                "name": role.metadata.name,
-            },
-            subjects=[{"kind": "ServiceAccount", "name": name, "namespace": args.namespace}],
-            opts=self._child,
+        role = cluster_role(f"{name}-workspaces", LOOKS, self._marks, self)
+        return bind_everywhere(
+            f"{name}-workspaces", role.metadata.name, name, args.namespace, self._marks, self
         )
 
     def _container(self, secrets: Sequence[k8s.core.v1.Secret]) -> k8s.core.v1.ContainerArgsDict:

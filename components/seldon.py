@@ -21,6 +21,7 @@ from components.labels import AT_ONCE, labels, metadata, selector
 from components.model_pod import GRPC, HTTP
 from components.namespace import FencedNamespace, FencedNamespaceArgs
 from components.pods import PullPolicy, Scratch, container, http_probe, pod
+from components.rights import Rule, bind_everywhere, give
 
 APP = "seldon"
 NAMESPACE = "seldon-system"
@@ -32,6 +33,13 @@ WEBHOOK_PORT, METRICS_PORT = 4443, 8080
 WEBHOOK_PATH = "/validate-machinelearning-seldon-io-v1-seldondeployment"
 CERTIFICATES = "/tmp/k8s-webhook-server/serving-certs"  # noqa: S108 - where the operator looks
 TMP = Scratch(path="/tmp", size="64Mi")  # noqa: S108 - a volume of the pod's own
+
+
+LEADER = (
+    Rule(groups=["coordination.k8s.io"], resources=["leases"], verbs=["get", "create", "update"]),
+    Rule(groups=[""], resources=["events"], verbs=["create", "patch"]),
+)
+"""To elect a leader."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,48 +103,16 @@ class Seldon(pulumi.ComponentResource):
             automount_service_account_token=False,
             opts=self._child,
         )
-        subject: k8s.rbac.v1.SubjectArgsDict = {
-            "kind": "ServiceAccount",
-            "name": self._account.metadata.name,
-            "namespace": self._namespace,
-        }
         role = k8s.rbac.v1.ClusterRole(
             f"{name}-role",
             metadata={"labels": self._marks},
             rules=_rules(args.role),
             opts=self._child,
         )
-        leases: k8s.rbac.v1.PolicyRuleArgsDict = {
-            "api_groups": ["coordination.k8s.io"],
-            "resources": ["leases"],
-            "verbs": ["get", "create", "update"],
-        }
-        events: k8s.rbac.v1.PolicyRuleArgsDict = {
-            "api_groups": [""],
-            "resources": ["events"],
-            "verbs": ["create", "patch"],
-        }
-        leader = k8s.rbac.v1.Role(
-            f"{name}-leader",
-            metadata=metadata(self._namespace, self._marks),
-            rules=[leases, events],
-            opts=self._child,
-        )
+        account, namespace, marks = self._account.metadata.name, self._namespace, self._marks
         return [
-            k8s.rbac.v1.ClusterRoleBinding(
-                f"{name}-binding",
-                metadata={"labels": self._marks},
-                role_ref=_role("ClusterRole", role.metadata.name),
-                subjects=[subject],
-                opts=self._child,
-            ),
-            k8s.rbac.v1.RoleBinding(
-                f"{name}-leader-binding",
-                metadata=metadata(self._namespace, self._marks),
-                role_ref=_role("Role", leader.metadata.name),
-                subjects=[subject],
-                opts=self._child,
-            ),
+            bind_everywhere(name, role.metadata.name, account, namespace, marks, self),
+            give(f"{name}-leader", LEADER, account, namespace, marks, self),
         ]
 
     def _service(self) -> k8s.core.v1.Service:
@@ -301,7 +277,3 @@ def _rules(role: Path) -> list[k8s.rbac.v1.PolicyRuleArgsDict]:
         {"api_groups": rule["apiGroups"], "resources": rule["resources"], "verbs": rule["verbs"]}
         for rule in found["rules"]
     ]
-
-
-def _role(kind: str, name: pulumi.Input[str]) -> k8s.rbac.v1.RoleRefArgsDict:
-    return {"api_group": "rbac.authorization.k8s.io", "kind": kind, "name": name}

@@ -40,6 +40,10 @@ class Machine:
     spot_only: bool = False
     """Whether nobody gets it for as long as they like."""
 
+    def expected(self, *, spot: bool) -> Price:
+        """What is paid for it: the price of spot where it is wanted and one is known."""
+        return (self.spot if spot else None) or self.on_demand
+
 
 @dataclass(frozen=True, kw_only=True)
 class Absent:

@@ -13,11 +13,12 @@ from components.cluster.autoscaler import Autoscaler, AutoscalerArgs, ScaledPool
 from components.cluster.devices import DevicePlugin, DevicePluginArgs
 from components.cluster.onprem import OnpremNodes, OnpremNodesArgs
 from components.cluster.reaper import NodeReaper, NodeReaperArgs
+from components.shapes import Scaling
 from infra.catalog import Absent
 from infra.clouds import AUTOSCALER, HUB_PYTHON, HUB_UID, Foundation
 from infra.front_door import operator
 from infra.images import DEVICE_PLUGIN, tagged
-from infra.pools import burst_pools, machine_of, node_pool
+from infra.pools import machine_of, node_pool, usable
 from infra.sections import Pool, Tier
 from infra.settings import Settings
 
@@ -29,39 +30,42 @@ def build(
     opts: pulumi.ResourceOptions,
 ) -> None:
     """All of it, for the pools that the stack has."""
-    pools = settings.cluster.pools
-    for name, pool in pools.items():
-        if pool.tier is Tier.ONPREM:
-            own = OnpremNodesArgs(pool=node_pool(name, pool), names=pool.nodes)
-            OnpremNodes(f"nodes-{name}", own, opts)
-    made = burst_pools(settings)
+    label(settings, opts)
     DevicePlugin(
         "device-plugin",
         DevicePluginArgs(
             image=DEVICE_PLUGIN,
             pull_policy=settings.images.pull_policy,
-            pools=[
-                node_pool(name, pool)
-                for name, pool in pools.items()
-                if pool.tier is Tier.ONPREM or name in made
-            ],
+            pools=[node_pool(name, pool) for name, pool in usable(settings).items()],
             protect=settings.protects("device-plugin"),
         ),
         opts,
     )
-    if foundation.burst:
-        scale(settings, namespace, foundation, opts)
+    if not foundation.burst:
+        return
+    if foundation.scaling is None:
+        raise ValueError("a cloud has burst pools and says nothing of how they are scaled")
+    scaled = _scaled(settings, foundation)
+    scale(settings, namespace, foundation.registry, foundation.scaling, scaled, opts)
 
 
-def scale(
+def label(settings: Settings, opts: pulumi.ResourceOptions) -> None:
+    """The company's own nodes are called what the queue looks for."""
+    for name, pool in settings.cluster.pools.items():
+        if pool.tier is Tier.ONPREM:
+            own = OnpremNodesArgs(pool=node_pool(name, pool), names=pool.nodes)
+            OnpremNodes(f"nodes-{name}", own, opts)
+
+
+def scale(  # noqa: PLR0913, PLR0917 - who is scaled how, and where that runs
     settings: Settings,
     namespace: pulumi.Output[str],
-    foundation: Foundation,
+    registry: pulumi.Input[str],
+    scaling: Scaling,
+    pools: Mapping[str, ScaledPool],
     opts: pulumi.ResourceOptions,
 ) -> None:
     """Machines come and go, and so do their nodes."""
-    if foundation.scaling is None:
-        raise ValueError("a cloud has burst pools and says nothing of how they are scaled")
     api_server = network.to_api_server(settings.cluster.network.nodes)
     Autoscaler(
         "autoscaler",
@@ -70,8 +74,8 @@ def scale(
             account=AUTOSCALER,
             image=operator(settings, "cluster-autoscaler"),
             pull_policy=settings.images.pull_policy,
-            scaling=foundation.scaling,
-            pools=_scaled(settings, foundation),
+            scaling=scaling,
+            pools=pools,
             api_server=api_server,
         ),
         opts,
@@ -80,7 +84,7 @@ def scale(
         "node-reaper",
         NodeReaperArgs(
             namespace=namespace,
-            image=pulumi.Output.concat(foundation.registry, "/", tagged(settings.images, "hub")),
+            image=pulumi.Output.concat(registry, "/", tagged(settings.images, "hub")),
             python=HUB_PYTHON,
             uid=HUB_UID,
             pull_policy=settings.images.pull_policy,
@@ -103,5 +107,4 @@ def price(pool: Pool, cloud: str) -> float:
     machine = machine_of(pool, cloud)
     if isinstance(machine, Absent):
         raise ValueError(f"{cloud} has no machine of the pool: {machine.reason}")
-    asked = machine.spot if pool.spot and machine.spot else machine.on_demand
-    return asked.usd / machine.gpus
+    return machine.expected(spot=bool(pool.spot)).usd / machine.gpus

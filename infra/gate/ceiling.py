@@ -37,8 +37,7 @@ class Burst:
     @property
     def expected(self) -> float:
         """A machine as it is meant to run."""
-        cheaper = self.machine.spot if self.spot else None
-        return (cheaper or self.machine.on_demand).usd
+        return self.machine.expected(spot=self.spot).usd
 
 
 @dataclass(frozen=True)

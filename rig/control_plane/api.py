@@ -23,6 +23,13 @@ class Api:
         """What is there; None when it is not. Raises OSError when nobody answers."""
         return self._request("GET", path, None)
 
+    def only(self, path: str) -> Any:
+        """The one object of the collection ``path``; an error where there are others or none."""
+        found = self.get(path)["items"]
+        if len(found) != 1:
+            raise RigError(f"{len(found)} objects at {path}, not one")
+        return found[0]
+
     def create(self, path: str, document: dict[str, Any]) -> Any:
         """Make an object in the collection ``path``."""
         return self._request("POST", path, document)

@@ -6,16 +6,18 @@ from typing import Any, cast
 from components.cluster.nodes import GPU, POOL_LABEL
 from rig.control_plane import FakeNode
 from rig.control_plane.api import Api
-from rig.kube import labels
+from rig.kube import items, labels
 
 NODES = "/api/v1/nodes"
 
 
 def stand(api: Api, config: Mapping[str, Any]) -> None:
     """Put those there that are missing."""
-    for name in named(config):
-        if api.get(f"{NODES}/{name}") is None:
-            api.create(NODES, FakeNode(name=name).manifest)
+    if wanted := dict.fromkeys(named(config)):
+        there = {node["metadata"]["name"] for node in items(api.get(NODES))}
+        for name in wanted:
+            if name not in there:
+                api.create(NODES, FakeNode(name=name).manifest)
 
 
 def named(config: Mapping[str, Any]) -> Iterator[str]:

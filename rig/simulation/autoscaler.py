@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from rig.control_plane import ControlPlane
-from rig.errors import RigError
 from rig.simulation import accounts
 from rig.simulation.groups import NAMESPACE
 
@@ -39,7 +38,7 @@ class Autoscaler:
         ``more`` are flags that count more than the stack's; ``factor`` is how much faster than the
         world the times pass for which there are no flags.
         """
-        deployment = self._deployment()
+        deployment = self.plane.api.only(f"/apis/apps/v1/deployments?labelSelector={LABEL}")
         spec = deployment["spec"]["template"]["spec"]
         namespace = deployment["metadata"]["namespace"]
         who = accounts.user(namespace, spec["serviceAccountName"])
@@ -55,12 +54,6 @@ class Autoscaler:
             *told,
             *more,
         ]
-
-    def _deployment(self) -> dict[str, Any]:
-        found = self.plane.api.get(f"/apis/apps/v1/deployments?labelSelector={LABEL}")["items"]
-        if len(found) != 1:
-            raise RigError(f"the stack has {len(found)} autoscalers")
-        return found[0]
 
     def _play_cloud(self, who: str) -> None:
         api, name = self.plane.api, _CLOUD["metadata"]["name"]

@@ -14,6 +14,7 @@ import yaml
 
 from rig.control_plane import ControlPlane
 from rig.errors import RigError
+from rig.kube import items
 from rig.node import pki
 from rig.simulation import accounts
 from rig.simulation.ports import answers, free_port
@@ -155,7 +156,7 @@ class Queue:
         return answer["status"]["allowed"]
 
     def _items(self, path: str) -> list[dict[str, Any]]:
-        return (self._api.get(path) or {}).get("items") or []
+        return items(self._api.get(path))
 
     def _config(self, applied: Applied) -> dict[str, Any]:
         """The chart's, with what a process of the host cannot have as in a pod."""

@@ -4,7 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from rig.control_plane import ControlPlane
 from rig.errors import RigError
@@ -15,10 +14,10 @@ SECONDS = 60
 
 def reap(plane: ControlPlane, seconds: float) -> str:
     """Run it once; what it printed."""
-    cron = _only(plane, f"/apis/batch/v1/cronjobs?labelSelector={LABEL}")
+    cron = plane.api.only(f"/apis/batch/v1/cronjobs?labelSelector={LABEL}")
     namespace = cron["metadata"]["namespace"]
     pod = cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]
-    program = _only(plane, f"/api/v1/namespaces/{namespace}/configmaps?labelSelector={LABEL}")
+    program = plane.api.only(f"/api/v1/namespaces/{namespace}/configmaps?labelSelector={LABEL}")
     account = f"/api/v1/namespaces/{namespace}/serviceaccounts/{pod['serviceAccountName']}"
     token = plane.api.create(f"{account}/token", {"spec": {}})["status"]["token"]
     (container,) = pod["containers"]
@@ -40,10 +39,3 @@ def reap(plane: ControlPlane, seconds: float) -> str:
     if done.returncode:
         raise RigError(f"the reaper failed: {done.stderr}")
     return done.stdout
-
-
-def _only(plane: ControlPlane, path: str) -> dict[str, Any]:
-    found = plane.api.get(path)["items"]
-    if len(found) != 1:
-        raise RigError(f"{len(found)} objects at {path}, not one")
-    return found[0]

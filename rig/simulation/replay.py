@@ -12,7 +12,7 @@ from typing import Any
 
 from components.cluster.nodes import GPU, POOL_LABEL
 from rig.control_plane.api import Api
-from rig.kube import ready
+from rig.kube import items, ready
 from rig.simulation.history import Event, Tier, What
 from rig.simulation.trace import Kind, Trace, Work
 from rig.simulation.work import NAME, Mode, manifest, path
@@ -154,7 +154,7 @@ class Replayer:
         return len(done) >= seen.work.pods
 
     def _items(self, place: str) -> Iterator[Object]:
-        yield from (self.api.get(place) or {}).get("items") or []
+        yield from items(self.api.get(place))
 
     def _tell(self, what: What, **said: Any) -> None:
         self.events.append(Event(at=round(self._now, 3), what=what, **said))
