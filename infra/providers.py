@@ -27,6 +27,9 @@ def kubernetes(settings: Settings) -> k8s.Provider:
         # the kubeconfig must not, another context must.
         cluster_identifier=settings.cluster.context or pulumi.get_stack(),
         enable_server_side_apply=True,
+        # A destroy asks several times for each of hundreds of objects: at the provider's usual
+        # fifty requests a second that is what it waits for. The API server shares itself out.
+        kube_client_settings={"qps": 200, "burst": 400},
         suppress_deprecation_warnings=False,
     )
 

@@ -25,6 +25,8 @@ HTTP_POD, HTTPS_POD = 8080, 8443
 """Ports of the pods: above 1024, so that nobody needs to be root."""
 UID = 1337
 """Of Istio's proxy."""
+ADDRESS = {"pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress[0]}"}
+"""The annotation of a load balancer's Service: nothing is worth waiting for but its address."""
 COUNTED = r"cluster\.outbound\|.*\.upstream_rq_(time|[1-5]xx)"
 """What is counted beyond Istio's own: for each server, so also for each version of a model."""
 
@@ -118,8 +120,7 @@ class FrontDoor(pulumi.ComponentResource):
             "imagePullPolicy": args.pull_policy,
             "service": {
                 "type": "NodePort" if args.node_ports else "LoadBalancer",
-                # The address of a load balancer is worth waiting for.
-                "annotations": AT_ONCE if args.node_ports else {},
+                "annotations": AT_ONCE if args.node_ports else ADDRESS,
                 "ports": ports,
             },
             "securityContext": {

@@ -74,6 +74,10 @@ def commands(
             str(programs["kube-controller-manager"]),
             *config.controller_manager(issued),
             "--secure-port=0",
+            # Whole stacks come and go in seconds here: at its usual twenty requests a second the
+            # collector of garbage and the end of a namespace are what everything waits for.
+            "--kube-api-qps=400",
+            "--kube-api-burst=800",
         ],
         "kube-scheduler": [
             str(programs["kube-scheduler"]),

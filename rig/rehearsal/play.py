@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,8 @@ from rig.stack import PLAN
 from rig.steps import console, step
 
 _INSIDE = "SPILLWAY_REHEARSAL_OFFLINE"
+_GARBAGE = "400"
+"""For the API server what the engine has anyhow: see ``rig.stack.environment``."""
 _ELSEWHERE = ("192.0.2.1", 443)
 """RFC 5737: nobody's address."""
 
@@ -36,7 +39,9 @@ def enter(arguments: Sequence[str], rehearsal: "Rehearsal") -> None:
     toolchain.ensure_all(TOOLS)
     rehearsal.fetch()
     command = offline.offline([sys.executable, "-m", "rig", *arguments])
-    os.execve(command[0], command, {**os.environ, _INSIDE: "1"})  # noqa: S606 - no shell is wanted
+    os.execve(  # noqa: S606 - no shell is wanted
+        command[0], command, {"GOGC": _GARBAGE, **os.environ, _INSIDE: "1"}
+    )
 
 
 def _prove_offline() -> None:
@@ -108,11 +113,27 @@ class Rehearsal:
             self._must(stage.run(UP, config))
         if missed := {*machines.named(config)} - {*machines.marked(stage.plane.api)}:
             raise RigError(f"nodes of a pool are not labelled: {', '.join(sorted(missed))}")
+
+    def _life(self, stage: Stage, config: scenes.Config) -> None:
+        """What changes nothing, side by side: none of them uses all cores."""
+        looks = [self._same, self._ordinary, self._switched]
+        if config.get("spillway:protect", True):
+            looks.append(self._refused)
+        before = len(stage.state())
+        with ThreadPoolExecutor(os.cpu_count()) as crew:
+            for look in [crew.submit(look, stage, config) for look in looks]:
+                look.result()
+        if (after := len(stage.state())) != before:
+            raise RigError(f"previews, and a destroy that was refused, left {after} of {before}")
+
+    def _same(self, stage: Stage, config: scenes.Config) -> None:
         with self._scene("preview again: no change"):
             self._must(stage.run(["preview", "--expect-no-changes"], config))
 
-    def _life(self, stage: Stage, config: scenes.Config) -> None:
+    def _ordinary(self, stage: Stage, config: scenes.Config) -> None:
         _accept(self._plan(stage, "preview of an ordinary change", scenes.changed(config)))
+
+    def _switched(self, stage: Stage, config: scenes.Config) -> None:
         other = scenes.switched(config)
         if other is None:
             return
@@ -120,12 +141,14 @@ class Rehearsal:
         if not verdict.refused:
             raise RigError("the gate lets a switch of clouds destroy what is precious")
 
+    def _refused(self, stage: Stage, config: scenes.Config) -> None:
+        """As people destroy, with a preview first: so nothing at all is deleted."""
+        with self._scene("destroy is refused while it is protected"):
+            if stage.run(["destroy", "--yes"], config).code == 0:
+                raise RigError("a protected stack was destroyed")
+
     def _end(self, stage: Stage, config: scenes.Config) -> None:
         last = scenes.unprotected(scenes.changed(config))
-        if config.get("spillway:protect", True):
-            with self._scene("destroy is refused while it is protected"):
-                if stage.run(DESTROY, config).code == 0:
-                    raise RigError("a protected stack was destroyed")
         with self._scene("up of the change, and all locks off"):
             self._must(stage.run(UP, last))
         with self._scene("destroy"):
@@ -138,9 +161,9 @@ class Rehearsal:
     def _plan(self, stage: Stage, what: str, config: scenes.Config) -> Verdict:
         with self._scene(what):
             played = stage.run(PLAN, config)
-            verdict = judge(played.plan, read(_settings_file(stage)))
+            verdict = judge(played.plan, read(played.file))
         title = next(line for line in verdict.markdown.splitlines() if line.startswith("## "))
-        console.print(f"  {title.removeprefix('## ')}", markup=False)
+        console.print(f"  {what}: {title.removeprefix('## ')}", markup=False)
         if self.reports:
             self.reports.mkdir(parents=True, exist_ok=True)
             name = what.replace(" ", "-").replace(":", "")
@@ -170,10 +193,6 @@ DESTROY = ["destroy", "--yes", "--skip-preview"]
 def _accept(verdict: Verdict) -> None:
     if problems := (*verdict.reasons, *verdict.failures):
         raise RigError("the gate refuses this plan:\n" + "\n".join(problems))
-
-
-def _settings_file(stage: Stage) -> Path:
-    return stage.folder / f"Pulumi.{stage.name}.yaml"
 
 
 @contextmanager

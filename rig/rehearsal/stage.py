@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -37,6 +38,8 @@ class Played:
     code: int
     printed: str
     log: Path
+    file: Path
+    """The stack file that it was asked with."""
 
     @property
     def plan(self) -> dict[str, Any]:
@@ -68,7 +71,7 @@ class Stage:
         self.world = folder / "cloud"
         self.world.mkdir(parents=True, exist_ok=True)
         self.plane = ControlPlane(folder / "cluster", context=context or "rehearsal")
-        self._count = 0
+        self._count = count(1)
         self._env: Mapping[str, str] = {}
 
     @contextmanager
@@ -91,10 +94,15 @@ class Stage:
     def run(
         self, command: Sequence[str], config: Mapping[str, Any], project: Path | None = None
     ) -> Played:
-        """Ask the engine for something with this config; what it says goes to a log."""
+        """Ask the engine for something with this config; what it says goes to a log.
+
+        Previews may be asked for side by side.
+        """
         log = self._next_log(command[0])
+        # A folder for each: what runs beside this has another config.
+        file = self._write(config, log.with_suffix(""))
         with log.open("w") as errors:
-            engine = self.start(command, config, project, errors)
+            engine = self._engine(command, file, project, errors)
             try:
                 printed, _ = engine.communicate()
             except BaseException:
@@ -105,7 +113,7 @@ class Stage:
         if "--json" not in command:
             with log.open("a") as out:
                 out.write(printed)
-        return Played(engine.returncode, printed, log)
+        return Played(engine.returncode, printed, log, file)
 
     def start(
         self,
@@ -115,9 +123,19 @@ class Stage:
         errors: TextIO | int = subprocess.DEVNULL,
     ) -> subprocess.Popen[str]:
         """The engine at work; for those who want to interrupt it."""
-        file = self.folder / f"Pulumi.{self.name}.yaml"
+        return self._engine(command, self._write(config, self.folder), project, errors)
+
+    def _write(self, config: Mapping[str, Any], folder: Path) -> Path:
+        """A stack file, and the machines that it names."""
+        file = folder / f"Pulumi.{self.name}.yaml"
+        file.parent.mkdir(exist_ok=True)
         file.write_text(yaml.safe_dump({"config": dict(config)}, sort_keys=False))
         machines.stand(self.plane.api, config)
+        return file
+
+    def _engine(
+        self, command: Sequence[str], file: Path, project: Path | None, errors: TextIO | int
+    ) -> subprocess.Popen[str]:
         stack.drop_dead_locks(self._stack(self.project))
         if command[0] in stack.CHANGING:
             stack.mend(self._stack(self.project), file)
@@ -133,8 +151,7 @@ class Stage:
         )
 
     def _next_log(self, name: str) -> Path:
-        self._count += 1
-        log = self.folder / "logs" / f"{self._count:02}-{name}.log"
+        log = self.folder / "logs" / f"{next(self._count):02}-{name}.log"
         log.parent.mkdir(exist_ok=True)
         return log
 
@@ -161,6 +178,8 @@ class Stage:
     def _environment(self, programs: Mapping[str, Path]) -> Mapping[str, str]:
         base = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN)}
         base["SPILLWAY_CLOUD"] = str(self.world)
+        # Half of a rig's: here all objects come at once, and one API server has them to take in.
+        base["PULUMI_PARALLEL"] = "16"
         if not self._crashes:
             base["PULUMI_SKIP_CHECKPOINTS"] = "true"
         tools = [toolchain.engine(dict(programs)), programs["kubectl"].parent]
@@ -173,4 +192,6 @@ class Stage:
 
     def keep_logs(self, target: Path) -> None:
         """Copy what was logged to where a person finds it."""
-        shutil.copytree(self.folder / "logs", target, dirs_exist_ok=True)
+        target.mkdir(parents=True, exist_ok=True)
+        for log in (self.folder / "logs").glob("*.log"):
+            shutil.copy(log, target)

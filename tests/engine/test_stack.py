@@ -234,6 +234,31 @@ def test_configuration_that_is_not_yaml_is_named_as_the_user_knows_it(plain_stac
         up(plain_stack, extra=QUICK)
 
 
+def test_a_destroy_that_is_refused_has_deleted_nothing(new_stack: NewStack):
+    # The one that is protected needs nothing of the other, which could go before it.
+    stack = new_stack(
+        "import pulumi\nimport pulumi_random as random\n"
+        "random.RandomPassword('precious', length=16, opts=pulumi.ResourceOptions(protect=True))\n"
+        "random.RandomPassword('other', length=16)\n"
+    )
+    up(stack, extra=QUICK)
+    before = names(stack)
+    assert {"precious", "other"} <= before
+
+    with pytest.raises(StackError):
+        destroy(stack)
+
+    assert names(stack) == before
+    assert pulumi(stack, "state", "unprotect", "--all", "--yes").returncode == 0
+    destroy(stack)
+    assert not names(stack)
+
+
+def names(stack: Stack) -> set[str]:
+    resources = json.loads(exported(stack))["deployment"].get("resources", [])
+    return {resource["urn"].rpartition("::")[2] for resource in resources}
+
+
 def test_destroying_a_stack_that_was_never_made_is_no_error(plain_stack: Stack):
     destroy(plain_stack)
 

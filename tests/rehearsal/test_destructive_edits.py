@@ -237,7 +237,7 @@ def edited(folder: Path, cloud: str, edit: Edit) -> Path:
 
 def verdict_on(stage, config: Config, project: Path | None = None):
     played = stage.run(PLAN, config, project)
-    return judge(played.plan, read(stage.folder / f"Pulumi.{stage.name}.yaml"))
+    return judge(played.plan, read(played.file))
 
 
 @pytest.mark.parametrize("name", ["prod", "prod-gcp"])
