@@ -24,6 +24,9 @@ import yaml
 from rig import recovery
 from rig.errors import RigError
 
+GARBAGE: Final = "400"
+"""Go programs that live for seconds: they look for garbage when their memory is five times what is
+in use, not twice, which is a twentieth of their time."""
 _SALT: Final = re.compile(r"^encryptionsalt:.*\n?", re.MULTILINE)
 _BACKENDS: Final = ("PULUMI_BACKEND_URL", "PULUMI_ACCESS_TOKEN")
 _PASSPHRASES: Final = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
@@ -80,9 +83,7 @@ def environment(
     # Most of a step is waiting for somebody else: the engine's own number, four a core, leaves the
     # database's first job waiting for a place among definitions that nobody needs yet.
     env.setdefault("PULUMI_PARALLEL", "32")
-    # Engine and provider live for seconds: they look for garbage when their memory is five times
-    # what is in use, not twice, which is a twentieth of their time.
-    env.setdefault("GOGC", "400")
+    env.setdefault("GOGC", GARBAGE)
     # A plugin that is missing is an error to be told at once, not a download to wait for.
     env.setdefault("PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION", "true")
     # The salt that belongs to the passphrase is read from the state, not from the tracked file.

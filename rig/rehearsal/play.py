@@ -20,12 +20,10 @@ from rig import charts, offline, paths, toolchain
 from rig.errors import RigError
 from rig.rehearsal import machines, scenes
 from rig.rehearsal.stage import TOOLS, Played, Stage
-from rig.stack import PLAN
+from rig.stack import GARBAGE, PLAN
 from rig.steps import console, step
 
 _INSIDE = "SPILLWAY_REHEARSAL_OFFLINE"
-_GARBAGE = "400"
-"""For the API server what the engine has anyhow: see ``rig.stack.environment``."""
 _ELSEWHERE = ("192.0.2.1", 443)
 """RFC 5737: nobody's address."""
 
@@ -39,9 +37,9 @@ def enter(arguments: Sequence[str], rehearsal: "Rehearsal") -> None:
     toolchain.ensure_all(TOOLS)
     rehearsal.fetch()
     command = offline.offline([sys.executable, "-m", "rig", *arguments])
-    os.execve(  # noqa: S606 - no shell is wanted
-        command[0], command, {"GOGC": _GARBAGE, **os.environ, _INSIDE: "1"}
-    )
+    # The API server lives no longer than an engine.
+    env = {"GOGC": GARBAGE, **os.environ, _INSIDE: "1"}
+    os.execve(command[0], command, env)  # noqa: S606 - no shell is wanted
 
 
 def _prove_offline() -> None:
@@ -120,9 +118,13 @@ class Rehearsal:
         if config.get("spillway:protect", True):
             looks.append(self._refused)
         before = len(stage.state())
-        with ThreadPoolExecutor(os.cpu_count()) as crew:
+        crew = ThreadPoolExecutor(os.cpu_count())
+        try:
             for look in [crew.submit(look, stage, config) for look in looks]:
                 look.result()
+        finally:
+            # What has not begun when one fails, or on Ctrl-C, never does.
+            crew.shutdown(cancel_futures=True)
         if (after := len(stage.state())) != before:
             raise RigError(f"previews, and a destroy that was refused, left {after} of {before}")
 

@@ -100,7 +100,7 @@ class Stage:
         """
         log = self._next_log(command[0])
         # A folder for each: what runs beside this has another config.
-        file = self._write(config, log.with_suffix(""))
+        file = self._write(config, self.folder / "asked" / log.stem)
         with log.open("w") as errors:
             engine = self._engine(command, file, project, errors)
             try:
@@ -128,7 +128,7 @@ class Stage:
     def _write(self, config: Mapping[str, Any], folder: Path) -> Path:
         """A stack file, and the machines that it names."""
         file = folder / f"Pulumi.{self.name}.yaml"
-        file.parent.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         file.write_text(yaml.safe_dump({"config": dict(config)}, sort_keys=False))
         machines.stand(self.plane.api, config)
         return file
@@ -192,6 +192,4 @@ class Stage:
 
     def keep_logs(self, target: Path) -> None:
         """Copy what was logged to where a person finds it."""
-        target.mkdir(parents=True, exist_ok=True)
-        for log in (self.folder / "logs").glob("*.log"):
-            shutil.copy(log, target)
+        shutil.copytree(self.folder / "logs", target, dirs_exist_ok=True)
