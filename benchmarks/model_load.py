@@ -1,105 +1,86 @@
-"""Callers of one model, in a process of their own: ``python -m benchmarks.model_load``.
+"""Callers of one model: vegeta, run on the node, which costs little beside what it asks.
 
-Standard input says what to ask, as JSON (`Order`); prints what became of each request. Each caller
-has a connection that stays open. With a rate they ask so often together, and a slow answer does not
-put off the next request of another caller; without one each asks as soon as it has its answer.
+Targets are JSON on its standard input, because arguments, where a token would be, can be read by
+everybody. With a rate it asks so often whatever becomes of earlier requests; without one eight
+callers each ask as soon as they have their answer.
 """
 
-import http.client
+import base64
 import json
-import socket
-import ssl
-import sys
-import threading
-import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from benchmarks.errors import BenchmarkError
+from rig import toolchain
+from rig.node import machine
+from rig.node.layout import Layout
 
 CALLERS = 8
 OK = 200
-PATIENCE = 60
+NANO = 1e9
 
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
     """What is asked, how often, and for how long."""
 
-    address: str
-    port: int
-    path: str
+    url: str
     body: str
     headers: Mapping[str, str]
     seconds: float
-    rate: float | None = None
+    rate: int | None = None
     """Requests a second."""
-    name: str | None = None
-    """In the certificate; without one it is plain HTTP."""
-    authority: str | None = None
+    connect_to: str | None = None
+    """``address:port`` that is asked instead of the URL's ``name:port``."""
+    authority: Path | None = None
     """File with the certificate of who signed it."""
 
 
-@dataclass
-class Count:
-    """What became of it."""
-
-    times: list[float] = field(default_factory=list[float])
-    """Seconds of each request."""
-    failed: list[str] = field(default_factory=list[str])
-
-
-def connection(order: Order) -> http.client.HTTPConnection:
-    """One that is open."""
-    link = http.client.HTTPConnection(order.address, order.port, timeout=PATIENCE)
-    plain = socket.create_connection((order.address, order.port), timeout=PATIENCE)
-    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if order.name is None:
-        link.sock = plain
-    else:
-        context = ssl.create_default_context(cafile=order.authority)
-        link.sock = context.wrap_socket(plain, server_hostname=order.name)
-    return link
-
-
-def _call(order: Order, number: int, count: Count) -> None:
-    link = connection(order)
-    headers = {"Host": order.name or order.address, "Content-Type": "application/json"}
-    headers |= order.headers
-    every = CALLERS / order.rate if order.rate else 0.0
-    begun = time.monotonic()
-    due = begun + every * number / CALLERS
-    while (now := time.monotonic()) < begun + order.seconds:
-        if every and now < due:
-            time.sleep(due - now)
-        due += every
-        _ask(link, order, headers, count)
+def seconds_of_each(layout: Layout, order: Order) -> Sequence[float]:
+    """How long each request took; an error if one failed."""
+    program = toolchain.ensure_all(["vegeta"])["vegeta"]
+    attack = subprocess.run(
+        machine.inside(layout, program, *_words(order)),
+        input=_target(order),
+        capture_output=True,
+        timeout=order.seconds + 120,
+        check=False,
+    )
+    if attack.returncode:
+        raise BenchmarkError(f"the callers ended: {attack.stderr.decode().splitlines()[:1]}")
+    text = subprocess.run(
+        [program, "encode", "-to", "json"], input=attack.stdout, capture_output=True, check=True
+    ).stdout
+    answers = [json.loads(line) for line in text.splitlines()]
+    if failed := [answer for answer in answers if answer["code"] != OK]:
+        first = failed[0]
+        raise BenchmarkError(
+            f"{len(failed)} requests failed, the first: {first['code']} {first['error']}"
+        )
+    return [answer["latency"] / NANO for answer in answers]
 
 
-def _ask(
-    link: http.client.HTTPConnection, order: Order, headers: Mapping[str, str], count: Count
-) -> None:
-    began = time.monotonic()
-    link.request("POST", order.path, order.body, dict(headers))
-    answer = link.getresponse()
-    text = answer.read()
-    # One list per thread is not needed: appending is atomic.
-    if answer.status == OK:
-        count.times.append(time.monotonic() - began)
-    else:
-        count.failed.append(f"{answer.status} {text[:200].decode(errors='replace')}")
+def _words(order: Order) -> list[str]:
+    """One connection for each caller, and HTTP/1.1 with and without TLS."""
+    words = ["attack", "-format=json", "-http2=false", "-max-body=0"]
+    words += [f"-workers={CALLERS}", f"-max-workers={CALLERS}", f"-rate={order.rate or 0}"]
+    words += [f"-duration={order.seconds}s"]
+    if order.authority:
+        words.append(f"-root-certs={order.authority}")
+    if order.connect_to:
+        words.append(f"-connect-to={urlsplit(order.url).netloc}:{order.connect_to}")
+    return words
 
 
-def main() -> None:
-    """Ask for the time given, then tell."""
-    order, count = Order(**json.load(sys.stdin)), Count()
-    threads = [
-        threading.Thread(target=_call, args=(order, number, count)) for number in range(CALLERS)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    json.dump(asdict(count), sys.stdout)
-
-
-if __name__ == "__main__":
-    main()
+def _target(order: Order) -> bytes:
+    target = {
+        "method": "POST",
+        "url": order.url,
+        "body": base64.b64encode(order.body.encode()).decode(),
+        "header": {"Content-Type": ["application/json"]}
+        | {name: [value] for name, value in order.headers.items()},
+    }
+    return f"{json.dumps(target)}\n".encode()

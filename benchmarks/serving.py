@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.bench_rig import PEOPLE, TENANT, BenchRig
 from benchmarks.errors import BenchmarkError
-from benchmarks.model_load import Order
+from benchmarks.model_load import Order, seconds_of_each
 from benchmarks.report import Report, Row
 from benchmarks.spawn import percentile
 from components.labels import ROLE_LABEL
@@ -144,15 +144,13 @@ class Callers:
         template = r"go-template={{index .data `ca.crt` | base64decode}}"
         self._authority.write_text(bench.kubectl.run(*secret, template))
 
-    def door(self, rate: float | None, model: str = MODEL) -> Round:
+    def door(self, rate: int | None, model: str = MODEL) -> Round:
         """As anybody calls it."""
         return self._run(
             Order(
-                address=self._bench.layout.address,
-                port=HTTPS,
-                name=HOST,
-                authority=str(self._authority),
-                path=f"{path(TENANT, model)}/infer",
+                url=f"https://{HOST}:{HTTPS}{path(TENANT, model)}/infer",
+                connect_to=f"{self._bench.layout.address}:{HTTPS}",
+                authority=self._authority,
                 headers=self._headers,
                 body=BODY,
                 seconds=SECONDS,
@@ -160,14 +158,12 @@ class Callers:
             )
         )
 
-    def pod(self, rate: float | None) -> Round:
+    def pod(self, rate: int | None) -> Round:
         """The server itself."""
         (pod,) = pods(self._bench, MODEL)
         return self._run(
             Order(
-                address=pod["status"]["podIP"],
-                port=HTTP,
-                path=f"/v2/models/{MODEL}/infer",
+                url=f"http://{pod['status']['podIP']}:{HTTP}/v2/models/{MODEL}/infer",
                 headers={},
                 body=BODY,
                 seconds=SECONDS,
@@ -176,21 +172,8 @@ class Callers:
         )
 
     def _run(self, order: Order) -> Round:
-        command = ("env", f"PYTHONPATH={paths.ROOT}", sys.executable, "-m", "benchmarks.model_load")
-        done = subprocess.run(
-            machine.inside(self._bench.layout, *command),
-            input=json.dumps(asdict(order)),
-            capture_output=True,
-            text=True,
-            timeout=order.seconds + 120,
-            check=False,
-        )
-        if done.returncode:
-            raise BenchmarkError(f"the callers ended: {done.stderr.strip().splitlines()[-1:]}")
-        counted = json.loads(done.stdout)
-        if failed := counted["failed"]:
-            raise BenchmarkError(f"{len(failed)} requests failed, the first: {failed[0]}")
-        return Round(len(counted["times"]) / order.seconds, counted["times"])
+        times = seconds_of_each(self._bench.layout, order)
+        return Round(len(times) / order.seconds, times)
 
 
 def pods(bench: BenchRig, model: str, *more: str) -> list[dict[str, Any]]:

@@ -444,6 +444,12 @@ TOOLS = (
         everyday=False,
     ),
     Tool(
+        name="vegeta",
+        module="vegeta",
+        packages={"vegeta": "github.com/tsenart/vegeta/v12"},
+        everyday=False,
+    ),
+    Tool(
         name="kueue",
         module="kueue",
         packages={"kueue": "sigs.k8s.io/kueue/cmd/kueue"},
