@@ -1,7 +1,7 @@
 """A stack on its cluster: what ``make up``, ``preview``, ``down`` and ``destroy`` do."""
 
 import ipaddress
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ export MLFLOW_TRACKING_TOKEN=$(KUBECONFIG={kubeconfig} {kubectl} create token no
 export MLFLOW_WORKSPACE={tenant}
 """
 """Where tenants are kept apart: one of their accounts, believed for an hour."""
-KEPT = "seldondeployments.machinelearning.seldon.io"
+_DEFINITION = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition"
 _SNIPPET = """\
 export MLFLOW_TRACKING_URI={url}
 .venv/bin/python - <<'END'
@@ -163,15 +163,11 @@ class Platform:
 
     def destroy(self) -> None:
         """Delete all that the stack made, data included."""
-        programs = self._with_cluster()
-        stack.destroy(self._stack(programs))
-        if self.settings.get("spillway:models"):
-            console.print(
-                f"kept: the definition {KEPT}, with which every SeldonDeployment of the cluster "
-                f"would go (kubectl delete crd {KEPT})",
-                soft_wrap=True,
-                markup=False,
-            )
+        pulumi = self._stack(self._with_cluster())
+        kept = stack.retained(pulumi)
+        stack.destroy(pulumi)
+        for line in remains(kept):
+            console.print(line, soft_wrap=True, markup=False)
 
     def environment(self) -> dict[str, str]:
         """Variables with which ``pulumi`` and ``kubectl`` work by hand."""
@@ -257,6 +253,18 @@ def summary(outputs: Mapping[str, Any], address: str, kubeconfig: Path) -> list[
         f"Cluster    export KUBECONFIG={kubeconfig}",
         'Engine     eval "$(bin/rig env)", then pulumi and kubectl work by hand',
     ]
+
+
+def remains(kept: Mapping[str, Sequence[str]]) -> list[str]:
+    """What a destroy left in the cluster (`stack.retained`), and how to delete it, too."""
+    lines = [f"kept: {kind} {name}" for kind in kept if kind != _DEFINITION for name in kept[kind]]
+    if definitions := kept.get(_DEFINITION):
+        lines += [
+            f"kept: {len(definitions)} definitions of kinds, with which all objects of these kinds "
+            "would go, also other people's. Where nobody else has any: "
+            f"kubectl delete crd {' '.join(definitions)}"
+        ]
+    return lines
 
 
 def snippet(url: str, tenant: str | None, kubectl: Path, kubeconfig: Path) -> list[str]:

@@ -174,6 +174,18 @@ def destroy(stack: Stack, extra: Sequence[str] = ()) -> None:
         _operate(stack, ["destroy", "--yes", *extra])
 
 
+def retained(stack: Stack) -> dict[str, list[str]]:
+    """Names of what a destroy lets the cluster keep, by the engine's type."""
+    if not _select(stack):
+        return {}
+    exported = json.loads(_check(stack, ["stack", "export", "--stack", stack.name]))
+    found = dict[str, list[str]]()
+    for resource in exported["deployment"].get("resources") or []:
+        if resource.get("retainOnDelete"):
+            found.setdefault(resource["type"], []).append(resource["id"])
+    return {kind: sorted(names) for kind, names in sorted(found.items())}
+
+
 def configure(stack: Stack, values: Mapping[str, int]) -> None:
     """Change numbers in the stack's own file, by their paths, all or none; comments stay."""
     select(stack)

@@ -3,12 +3,25 @@
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import served
+from behind import DOOR
 from logging_client import logging_in
 from mlflow.tracking import MlflowClient
-from testbed import NAMESPACE, OTHER, TENANT, Testbed, machine_state, processes_of, until
+from testbed import (
+    DOMAIN_LINE,
+    NAMESPACE,
+    OTHER,
+    TENANT,
+    Testbed,
+    machine_state,
+    processes_of,
+    shown,
+    until,
+)
 
 from rig import stack
 from rig.node import machine
@@ -90,12 +103,41 @@ def test_a_crash_is_cleaned_up_by_the_next_start_and_loses_nothing(
     assert remembered(bed, client, run, str(tmp_path))
 
 
-def test_destroy_leaves_no_namespace_no_volume_and_no_data(bed: Testbed):
-    stack.destroy(bed.stack)
+@pytest.fixture
+def everything(bed: Testbed) -> Iterator[None]:
+    """The stack with its front door and a model that answers; its file as it was in the end."""
+    served.train(bed)
+    file = bed.platform.config
+    before = file.read_text()
+    try:
+        file.write_text(before.replace("config:\n", f"config:\n{DOMAIN_LINE}", 1))
+        served.declare(file, served.rolling(1))
+        bed.apply()
+        assert bed.get("seldondeployments", "-n", TENANT)
+        yield
+    finally:
+        file.write_text(before)
+
+
+# An `up` with a front door, and where this is the only file the first one, too.
+@pytest.mark.timeout(1800)
+@pytest.mark.usefixtures("everything")
+def test_destroy_leaves_no_namespace_no_volume_and_no_data_and_says_what_it_keeps(bed: Testbed):
+    with shown() as printed:
+        bed.platform.destroy()
 
     left = bed.kubectl("get", "namespaces", "-o", "name").split()
     assert "namespace/kube-system" in left
-    assert not {f"namespace/{name}" for name in (NAMESPACE, TENANT, OTHER)} & set(left)
+    ours = (NAMESPACE, TENANT, OTHER, DOOR, "istio-system", "cert-manager", "seldon-system")
+    assert not {f"namespace/{name}" for name in ours} & set(left)
+    assert bed.get("seldondeployments", "-A") == []
+    definitions = bed.kubectl("get", "crd", "-o", "name").split()
+    assert (
+        "customresourcedefinition.apiextensions.k8s.io/seldondeployments.machinelearning.seldon.io"
+        in definitions
+    )
+    said = printed.read_text().split("kubectl delete crd ")[1].split()
+    assert {name.partition("/")[2] for name in definitions} == set(said)
     # Of the cluster's own, by the label that all of the stack's objects have.
     ours = ("-l", "app.kubernetes.io/part-of=spillway", "-o", "name")
     kinds = "namespaces,clusterroles,clusterrolebindings,priorityclasses"

@@ -17,6 +17,7 @@ from rig.stack import (
     destroy,
     environment,
     outputs,
+    retained,
     select,
     unlock,
     up,
@@ -252,6 +253,23 @@ def test_a_destroy_that_is_refused_has_deleted_nothing(new_stack: NewStack):
     assert pulumi(stack, "state", "unprotect", "--all", "--yes").returncode == 0
     destroy(stack)
     assert not names(stack)
+
+
+def test_what_a_destroy_keeps_is_known_before_it(new_stack: NewStack):
+    stack = new_stack(
+        "import pulumi\nimport pulumi_random as random\n"
+        "random.RandomId('kept', byte_length=4, "
+        "opts=pulumi.ResourceOptions(retain_on_delete=True))\n"
+        "random.RandomId('other', byte_length=4)\n"
+    )
+    assert retained(stack) == {}
+    up(stack, extra=QUICK)
+
+    found = retained(stack)
+
+    resources = json.loads(exported(stack))["deployment"]["resources"]
+    (kept,) = (one["id"] for one in resources if one["urn"].endswith("::kept"))
+    assert found == {"random:index/randomId:RandomId": [kept]}
 
 
 def names(stack: Stack) -> set[str]:

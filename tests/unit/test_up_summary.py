@@ -7,7 +7,7 @@ import pytest
 
 from rig import stack
 from rig.errors import RigError
-from rig.platform import Platform, snippet, summary
+from rig.platform import Platform, remains, snippet, summary
 
 PLAIN: dict[str, Any] = {
     "namespace": "spillway",
@@ -30,6 +30,17 @@ def told(outputs: dict[str, Any]) -> str:
 def test_without_a_hub_nobody_is_sent_to_one():
     assert "Hub" not in told(PLAIN)
     assert "http://10.90.0.2:30500" in told(PLAIN)
+
+
+def test_a_destroy_names_what_it_left_and_what_would_go_with_a_definition():
+    definition = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition"
+
+    said = remains({definition: ["models.example.com", "roads.example.com"], "a:b:Disk": ["d-1"]})
+
+    assert said[0] == "kept: a:b:Disk d-1"
+    assert "other people's" in said[1]
+    assert said[1].endswith("kubectl delete crd models.example.com roads.example.com")
+    assert remains({}) == []
 
 
 def test_the_hub_is_named_with_the_way_to_its_password_and_not_the_password():
