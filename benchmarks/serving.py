@@ -44,7 +44,7 @@ BODY = json.dumps(
         ],
     }
 )
-ROUNDS = 3
+ROUNDS = 5
 SECONDS = 10
 RATE = 50
 SLOWER, THROUGHPUT, SHADOW_GOAL = 1.3, 0.8, 1.1
@@ -252,7 +252,10 @@ def many(bench: BenchRig) -> Report:
     """So many models on the one node, and the memory that an idle one holds."""
     trained(bench)
     names = [f"many-{number}" for number in range(MANY)]
-    took = declare(bench, {name: version(1, cpu=0.01, memory="384Mi") for name in names})
+    models = {name: version(1, cpu=0.01, memory="384Mi") for name in names}
+    # What another benchmark left goes first: the engine deletes last, and the node is then full.
+    declare(bench, {names[0]: models[names[0]]})
+    took = declare(bench, models)
     node = bench.kubectl.run("get", "nodes", "-o", "jsonpath={.items[0].metadata.name}").strip()
     text = bench.kubectl.run("get", "--raw", f"/api/v1/nodes/{node}/proxy/stats/summary")
     used = [
@@ -263,7 +266,7 @@ def many(bench: BenchRig) -> Report:
     if len(used) != MANY:
         raise BenchmarkError(f"the kubelet knows {len(used)} of {MANY} servers")
     rows = [
-        Row(what=f"{MANY} models on the node, until the last one answers", result=f"{took:.0f} s"),
+        Row(what=f"from 1 to {MANY} models on the node, until all answer", result=f"{took:.0f} s"),
         Row(
             what="memory of an idle model (working set), median and most",
             result=f"{statistics.median(used):.0f} and {max(used):.0f} MiB",
