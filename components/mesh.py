@@ -26,16 +26,10 @@ CLUSTER_AUTHORITY = {
     "name": "kube-root-ca.crt",
     "items": [{"key": "ca.crt", "path": "extra.pem"}],
 }
-VOLUMES = {
-    "volumes": [
-        {"name": "injection", "configMap": {"name": "istio-sidecar-injector"}},
-        {"name": "authority", "configMap": CLUSTER_AUTHORITY},
-    ],
-    "volumeMounts": [
-        {"name": "injection", "mountPath": "/var/lib/istio/inject", "readOnly": True},
-        {"name": "authority", "mountPath": "/cacerts", "readOnly": True},
-    ],
-}
+MOUNTS = [
+    {"name": "injection", "mountPath": "/var/lib/istio/inject", "readOnly": True},
+    {"name": "authority", "mountPath": "/cacerts", "readOnly": True},
+]
 """istiod looks once, when it starts, for what it adds to gateways' pods, and without it adds
 nothing for ever. As a volume it is there first, in whatever order a chart's objects are made.
 With the cluster's authority it believes the API server, which it asks for keys of tokens."""
@@ -57,6 +51,9 @@ class MeshArgs:
     """Whether ``proxy`` has an Envoy without Istio's own filters."""
     pull_policy: str
     replicas: int
+    revision: str
+    """What this control plane is called: part of its objects' names, and a label of the pods it
+    tells what to do. One of another name is up before the pods leave the old one."""
     api_server: network.Egress
     gateways: network.Peer
     """Pods that ask it what to do."""
@@ -119,6 +116,7 @@ class Mesh(pulumi.ComponentResource):
         args = self._args
         return {
             "image": args.pilot,
+            "revision": args.revision,
             "serviceAnnotations": AT_ONCE,
             "autoscaleEnabled": False,
             "replicaCount": args.replicas,
@@ -127,7 +125,14 @@ class Mesh(pulumi.ComponentResource):
                 "limits": {"cpu": "2", "memory": "1Gi"},
             },
             "seccompProfile": {"type": "RuntimeDefault"},
-            **VOLUMES,
+            "volumes": [
+                {
+                    "name": "injection",
+                    "configMap": {"name": f"istio-sidecar-injector-{args.revision}"},
+                },
+                {"name": "authority", "configMap": CLUSTER_AUTHORITY},
+            ],
+            "volumeMounts": MOUNTS,
             "meshConfig": {
                 # Paths such as //x and /a%2Fb are what they mean before any rule looks at them.
                 "pathNormalization": {"normalization": "DECODE_AND_MERGE_SLASHES"},

@@ -96,6 +96,12 @@ def official_image(name: str) -> str:
     return _known(name, images)
 
 
+def release(name: str) -> str:
+    """What the project itself calls the version of a chart, such as ``1.31.0``."""
+    lock = read()
+    return lock.modules[_known(name, lock.charts).module].release
+
+
 def fetch_all(lock: Path = LOCK) -> None:
     """All of them, so that nothing is fetched later; ``lock`` may be that of another checkout."""
     content = read(lock)

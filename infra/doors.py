@@ -11,6 +11,7 @@ NodePort = Annotated[StrictInt, Field(ge=30000, le=32767)]
 NODE_PORTS = "a whole number from 30000 to 32767"
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 Domain = HostName
+Revision = Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]{0,28}[a-z0-9])?$")]
 
 
 class Certificates(StrEnum):
@@ -59,4 +60,10 @@ class FrontDoor(Section):
     )
     replicas: StrictInt = setting(
         2, "How many gateways share the work.", "a whole number from 1 to 16", ge=1, le=16
+    )
+    revision: Revision | None = setting(
+        None,
+        "Name of Istio's control plane, instead of its version: one with another name takes over "
+        "from the one that runs, and no request is lost.",
+        "lower-case letters, digits and '-', at most 30, the first a letter",
     )

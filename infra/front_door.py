@@ -77,6 +77,7 @@ def build(
             upstream_envoy=settings.images.operators is Operators.BUILT,
             pull_policy=settings.images.pull_policy.value,
             replicas=section.replicas,
+            revision=revision(settings),
             api_server=api_server,
             gateways=gateway_pods(),
             nodes=nodes,
@@ -97,6 +98,7 @@ def build(
             control_plane=network.egress(
                 [network.pods_in(MESH_NAMESPACE, CONTROL_PLANE)], XDS_PORT
             ),
+            revision=revision(settings),
             ready=ready,
             pull_policy=settings.images.pull_policy.value,
             replicas=section.replicas,
@@ -112,6 +114,11 @@ def build(
         ready=ready,
         urls=_urls(settings, domain),
     )
+
+
+def revision(settings: Settings) -> str:
+    """The control plane's: another for every version of Istio, unless the stack file says one."""
+    return settings.front_door.revision or charts.release("istiod").replace(".", "-")
 
 
 def tracking_hosts(settings: Settings) -> Sequence[str]:

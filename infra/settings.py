@@ -105,7 +105,7 @@ class Settings(Section):
     front_door: FrontDoor = setting(
         FrontDoor(),
         "The gateway in front of everything; needs domain.",
-        "a map with: certificates, email, server, secret, nodePorts, replicas",
+        "a map with: certificates, email, server, secret, nodePorts, replicas, revision",
     )
     storage: Storage = setting(Storage(), "How volumes are made.", "a map with: className")
     database: Database = setting(

@@ -862,6 +862,13 @@ WRONG_PROD = [
         "one of acme, own, given",
     ),
     WrongProd(
+        "a revision that is a version",
+        {"frontDoor.revision": "1.31"},
+        "frontDoor.revision",
+        "1.31",
+        "lower-case letters, digits and '-', at most 30, the first a letter",
+    ),
+    WrongProd(
         "one port for two",
         {"frontDoor.nodePorts": {"http": 30443, "https": 30443}},
         "frontDoor.nodePorts.http",

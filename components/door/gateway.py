@@ -44,6 +44,9 @@ class FrontDoorArgs:
     signer: Signer
     control_plane: network.Egress
     """The rule to reach the mesh's control plane."""
+    revision: str
+    """Which control plane tells the pods what to do; with another one they are made anew, one by
+    one."""
     ready: Sequence[pulumi.Resource]
     """Mesh and certificates, which must be up."""
     pull_policy: str
@@ -113,6 +116,7 @@ class FrontDoor(pulumi.ComponentResource):
             for port, number in zip(ports, args.node_ports, strict=True):
                 port["nodePort"] = number
         return {
+            "revision": args.revision,
             "replicaCount": args.replicas,
             "autoscaling": {"enabled": False},
             "podDisruptionBudget": {"maxUnavailable": 1},

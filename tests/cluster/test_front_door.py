@@ -447,6 +447,30 @@ def test_versions_have_the_shares_that_the_file_says_and_no_change_costs_a_reque
     all_served(load)
 
 
+@pytest.mark.timeout(1200)
+def test_a_new_control_plane_takes_over_and_no_request_is_lost(bed, authority, key):
+    def revisions() -> set[str]:
+        pods = bed.get("pods", "-n", DOOR, "-l", "istio=ingressgateway")
+        return {pod["metadata"]["labels"]["istio.io/rev"] for pod in pods}
+
+    (before,) = revisions()
+    with Load(bed, authority, key) as load:
+        load.next(100)
+        with bed.changed() as file:
+            said = "  spillway:frontDoor:\n"
+            assert said in file.read_text()
+            file.write_text(file.read_text().replace(said, f"{said}    revision: next\n"))
+            bed.up()
+            until(lambda: True if revisions() == {"next"} else None, 120, "the old gateway's end")
+            left = {one["metadata"]["name"] for one in bed.get("deployments", "-n", "istio-system")}
+            assert left == {"istiod-next"}
+            load.next(100)
+        until(lambda: True if revisions() == {before} else None, 120, "the way back")
+        load.next(100)
+
+    all_served(load)
+
+
 def server(bed: Testbed, place: str) -> str:
     """The only pod of a version, when it is the only one."""
 

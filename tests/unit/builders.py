@@ -315,6 +315,7 @@ def mesh(name: str = "mesh", **changes: Any) -> Mesh:
         "upstream_envoy": False,
         "pull_policy": PullPolicy.IF_NOT_PRESENT,
         "replicas": 2,
+        "revision": "1-31-0",
         "api_server": API_SERVER,
         "gateways": door.gateway_pods(),
         "nodes": NODES,
@@ -415,6 +416,7 @@ def front_door(name: str = "front-door", **changes: Any) -> door.FrontDoor:
         "routes": [route()],
         "signer": door.OwnAuthority(),
         "control_plane": network.egress([network.pods_in("istio-system", {"app": "istiod"})], 1),
+        "revision": "1-31-0",
         "ready": (),
         "pull_policy": PullPolicy.IF_NOT_PRESENT,
     }

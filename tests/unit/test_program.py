@@ -1,5 +1,6 @@
 """The whole program of a stack file, without a cluster."""
 
+import json
 import os
 
 import builders
@@ -7,7 +8,7 @@ import pulumi
 import pytest
 from recording import recorded
 
-from infra import stack
+from infra import charts, stack
 from infra.images import content_tag
 
 GOLDEN = builders.ROOT / "tests" / "unit" / "golden"
@@ -76,3 +77,18 @@ def test_another_context_is_another_cluster(engine, resolve):
 
     inputs = engine.named("cluster")
     assert (inputs["context"], inputs["clusterIdentifier"]) == ("onprem", "onprem")
+
+
+@pytest.mark.parametrize(
+    ("said", "revision"),
+    [({}, charts.release("istiod").replace(".", "-")), ({"revision": "next"}, "next")],
+)
+def test_the_gateway_listens_to_the_control_plane_of_this_version(said, revision, engine, resolve):
+    door = json.loads(builders.stack_config("prod")["spillway:frontDoor"])
+
+    run(resolve, "prod", **{"spillway:frontDoor": json.dumps({**door, **said})})
+
+    mesh, gateway = (engine.named(n)["values"] for n in ("mesh-istiod", "front-door-release"))
+    assert mesh["revision"] == gateway["revision"] == revision
+    injection = {"name": "injection", "configMap": {"name": f"istio-sidecar-injector-{revision}"}}
+    assert injection in mesh["volumes"]
