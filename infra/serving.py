@@ -7,7 +7,7 @@ import pulumi
 
 from components import Mlflow, network
 from components.cluster.gpu_pods import Gpus
-from components.door import CHOSEN, GATEWAY, ModelAccess, ModelAccessArgs
+from components.door import CHOSEN, GATEWAY, ModelAccess, ModelAccessArgs, Open
 from components.model import ModelDeployment, ModelDeploymentArgs, Scaling, Version, path
 from components.model_pod import Images
 from components.seldon import Seldon, SeldonArgs, definition
@@ -144,7 +144,7 @@ def _access(settings: Settings, door: Door, opts: pulumi.ResourceOptions) -> Mod
             jwks=cluster.jwks,
             tenants=list(settings.tenants),
             anonymous=[
-                path(model.tenant, name)
+                Open(tenant=model.tenant, model=name, path=path(model.tenant, name))
                 for name, model in settings.models.items()
                 if model.anonymous
             ],

@@ -1,6 +1,6 @@
 """The one way in: a gateway with TLS, its certificate, its routes, and who may take which."""
 
-from components.door.access import ModelAccess, ModelAccessArgs
+from components.door.access import ModelAccess, ModelAccessArgs, Open
 from components.door.gateway import CHOSEN, NAMESPACE, TITLE, FrontDoor, FrontDoorArgs, gateway_pods
 from components.door.issuers import Acme, Certificates, GivenSecret, OwnAuthority
 from components.door.routes import Route
@@ -18,6 +18,7 @@ __all__ = [
     "GivenSecret",
     "ModelAccess",
     "ModelAccessArgs",
+    "Open",
     "OwnAuthority",
     "Route",
     "gateway_pods",

@@ -23,8 +23,22 @@ DISCOVERY = "system:service-account-issuer-discovery"
 BODY_BYTES = 10 * 2**20
 """Of a request to a model: reading 12 MB of JSON keeps a server busy for seconds."""
 METHODS = ["GET", "POST"]
-GRPC = "/inference.GRPCInferenceService/*"
-"""The V2 inference protocol; of which model, the headers ``namespace`` and ``seldon`` say."""
+GRPC = [
+    f"/inference.GRPCInferenceService/{call}"
+    for call in ("ModelReady", "ModelMetadata", "ModelInfer", "ModelStreamInfer")
+]
+"""The V2 inference protocol; of which model, the headers ``namespace`` and ``seldon`` say. What
+else the service has is for who runs the server: to unload its model, for one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Open:
+    """A model that anybody may call."""
+
+    tenant: str
+    model: str
+    path: str
+    """Where it is, behind the host."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +58,8 @@ class ModelAccessArgs:
     jwks: str | None = None
     """Its public keys; without them the control plane asks the API server for them."""
     tenants: Sequence[str]
-    anonymous: Sequence[str] = ()
-    """Paths of models that anybody may call."""
+    anonymous: Sequence[Open] = ()
+    """Models that anybody may call."""
     ready: Sequence[pulumi.Resource] = ()
     """What knows these kinds of objects."""
 
@@ -111,13 +125,18 @@ class ModelAccess(pulumi.ComponentResource):
             own = {"from": [{"source": {"requestPrincipals": [anybody]}}]}
             rules += [
                 own | self._models(f"/seldon/{tenant}/{{*}}/v2/models/{{**}}"),
-                own | self._models(GRPC) | {"when": [_header("namespace", tenant)]},
+                own | self._models(*GRPC) | {"when": [_header("namespace", tenant)]},
             ]
-        rules += [self._models(f"{path}/{{**}}") for path in args.anonymous]
+        for one in args.anonymous:
+            which = [_header("namespace", one.tenant), _header("seldon", one.model)]
+            rules += [
+                self._models(f"{one.path}/{{**}}"),
+                self._models(*GRPC) | {"when": which},
+            ]
         self._object("allowed", SECURITY, "AuthorizationPolicy", {**self._gateway, "rules": rules})
 
-    def _models(self, path: str) -> dict[str, Any]:
-        operation = {"hosts": self._hosts, "methods": METHODS, "paths": [path]}
+    def _models(self, *paths: str) -> dict[str, Any]:
+        operation = {"hosts": self._hosts, "methods": METHODS, "paths": list(paths)}
         return {"to": [{"operation": operation}]}
 
     def _deny(self) -> None:
@@ -126,7 +145,7 @@ class ModelAccess(pulumi.ComponentResource):
         A path of one's own tenant with such headers would lead to a model of another one.
         """
         rule = {
-            "to": [{"operation": {"hosts": self._hosts, "notPaths": [GRPC]}}],
+            "to": [{"operation": {"hosts": self._hosts, "notPaths": GRPC}}],
             "when": [_header("seldon", "*")],
         }
         spec = {**self._gateway, "action": "DENY", "rules": [rule]}

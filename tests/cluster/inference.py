@@ -34,10 +34,19 @@ def infer(client: Any, headers: Mapping[str, str], tenant: str = TENANT) -> list
     rows.contents.fp64_contents.extend(value for row in ROWS for value in row)
     request = messages.ModelInferRequest(model_name=MODEL, inputs=[rows])
     request.parameters["content_type"].string_param = "np"
-    words = {"seldon": MODEL, "namespace": tenant, **headers}
-    metadata = [(name.lower(), value) for name, value in words.items()]
-    answer = client.ModelInfer(request, metadata=metadata, timeout=20)
+    answer = client.ModelInfer(request, metadata=_metadata(headers, tenant), timeout=20)
     return list(answer.outputs[0].contents.int64_contents)
+
+
+def unload(client: Any, headers: Mapping[str, str]) -> None:
+    """Ask its server to answer for the model no more."""
+    request = messages.RepositoryModelUnloadRequest(model_name=MODEL)
+    client.RepositoryModelUnload(request, metadata=_metadata(headers, TENANT), timeout=20)
+
+
+def _metadata(headers: Mapping[str, str], tenant: str) -> list[tuple[str, str]]:
+    words = {"seldon": MODEL, "namespace": tenant, **headers}
+    return [(name.lower(), value) for name, value in words.items()]
 
 
 def refusal(client: Any, headers: Mapping[str, str], tenant: str = TENANT) -> grpc.StatusCode:

@@ -23,7 +23,7 @@ from behind import DOOR, HUB, MODELS, SECRET, TRACKING, url
 from callers import Load
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
-from grpc import StatusCode
+from grpc import RpcError, StatusCode
 from served import MODEL, PATH, ask, said
 from testbed import DOMAIN, DOMAIN_LINE, HTTP_DOOR, HTTPS_DOOR, OTHER, TENANT, Testbed, until
 
@@ -336,6 +336,15 @@ def test_grpc_is_for_the_same_people(bed, authority, key):
         assert inference.refusal(client, stranger, OTHER) == StatusCode.UNIMPLEMENTED
 
 
+def test_a_caller_cannot_unload_a_model_by_grpc(bed, authority, key):
+    with inference.calling(bed, authority) as client:
+        with pytest.raises(RpcError) as refused:
+            inference.unload(client, key)
+
+        assert refused.value.code() == StatusCode.PERMISSION_DENIED
+        assert inference.infer(client, key) == served.answers[0]
+
+
 @pytest.mark.parametrize(
     "path",
     ["/metrics", "/v2", "/v2/health/live", "/v2/repository/index", f"/v2/docs/{MODEL}"],
@@ -445,6 +454,23 @@ def test_versions_have_the_shares_that_the_file_says_and_no_change_costs_a_reque
         assert callers.versions(load.next(200)) == {"1": 200}
 
     all_served(load)
+
+
+@pytest.mark.timeout(1200)
+def test_a_model_that_is_for_anybody_wants_no_token(bed, browser, authority):
+    assert ask(browser, {}).status_code == 403
+
+    change(bed, served.rolling(1), anonymous=True)
+    until(lambda: True if ask(browser, {}).status_code == 200 else None, 30, "an answer to anybody")
+    with inference.calling(bed, authority) as client:
+        assert inference.infer(client, {}) == served.answers[0]
+        assert inference.refusal(client, {}, OTHER) == StatusCode.PERMISSION_DENIED
+        with pytest.raises(RpcError) as refused:
+            inference.unload(client, {})
+    assert refused.value.code() == StatusCode.PERMISSION_DENIED
+
+    change(bed, served.rolling(1))
+    until(lambda: True if ask(browser, {}).status_code == 403 else None, 30, "a closed door")
 
 
 @pytest.mark.timeout(1200)

@@ -9,6 +9,7 @@ import pytest
 from recording import recorded
 
 from components.cluster.gpu_pods import Gpus
+from components.door.access import GRPC, Open
 from components.model import Scaling, Version
 from components.pods import camel
 from components.seldon import definition
@@ -310,24 +311,32 @@ def test_a_tenants_models_are_for_the_tenants_accounts_and_only_their_models():
     pairs = zip(tenants[::2], tenants[1::2], strict=True)
     for name, (rest, grpc) in zip(("vision", "language"), pairs, strict=True):
         anybody = f"https://issuer.example.com/system:serviceaccount:{name}:*"
-        for rule, path in (
-            (rest, f"/seldon/{name}/{{*}}/v2/models/{{**}}"),
-            (grpc, "/inference.GRPCInferenceService/*"),
-        ):
+        for rule, paths in ((rest, [f"/seldon/{name}/{{*}}/v2/models/{{**}}"]), (grpc, GRPC)):
             assert rule["from"] == [{"source": {"requestPrincipals": [anybody]}}]
             (to,) = rule["to"]
-            assert to["operation"]["paths"] == [path]
+            assert to["operation"]["paths"] == paths
             assert to["operation"]["hosts"] == [builders.MODELS, f"{builders.MODELS}:*"]
         assert grpc["when"] == [{"key": "request.headers[namespace]", "values": [name]}]
 
 
 def test_anybody_may_call_what_was_said_to_be_for_anybody_and_nothing_else():
-    opened = "/seldon/vision/iris/v2/models/iris"
+    path = "/seldon/vision/iris/v2/models/iris"
+    opened = Open(tenant="vision", model="iris", path=path)
 
     assert all("from" in rule for rule in allowed(access())[1:])
-    (*_, last) = allowed(access(anonymous=[opened]))
-    assert "from" not in last
-    assert last["to"][0]["operation"]["paths"] == [f"{opened}/{{**}}"]
+    (*_, rest, grpc) = allowed(access(anonymous=[opened]))
+    assert "from" not in rest
+    assert rest["to"][0]["operation"]["paths"] == [f"{path}/{{**}}"]
+    assert "from" not in grpc
+    assert grpc["to"][0]["operation"]["paths"] == GRPC
+    assert grpc["when"] == [
+        {"key": "request.headers[namespace]", "values": ["vision"]},
+        {"key": "request.headers[seldon]", "values": ["iris"]},
+    ]
+
+
+def test_by_grpc_a_model_is_asked_and_its_server_left_alone():
+    assert all("/Model" in path and "*" not in path for path in GRPC)
 
 
 def test_tokens_are_made_for_models_and_come_in_the_header():
