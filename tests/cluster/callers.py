@@ -50,6 +50,8 @@ class Link:
             link.request("POST", f"{PATH}/infer", ASKED, self._headers)
             answer = link.getresponse()
             text = answer.read()
+            if answer.will_close:  # a gateway that goes says so, and loses nothing
+                self.close()
         except (OSError, HTTPException) as error:
             self.close()
             return f"failed: {type(error).__name__}: {error}"
