@@ -21,6 +21,7 @@ import pulumi_kubernetes as k8s
 
 from components import shapes
 from components.cluster.gpu_pods import Gpus, queued
+from components.door.meter import METRIC
 from components.labels import ROLE_LABEL, labels, metadata
 from components.model_pod import Images, Serving, digest, pod
 from components.seldon import API
@@ -48,10 +49,16 @@ class Scaling:
     """More servers while those that are there have much to do."""
 
     most: int
-    cpu_percent: int
+    cpu_percent: int | None = None
     """Of the cores that a server asks for: what all of a version take on average."""
+    requests: float | None = None
+    """A second, of each server on average; needs a ``RequestMeter``."""
     calm_seconds: int
     """How long fewer must have been enough until some go."""
+
+    def __post_init__(self) -> None:
+        if self.cpu_percent is None and self.requests is None:
+            raise ValueError("scaling goes by cpu_percent, by requests, or by both")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,18 +224,7 @@ class ModelDeployment(pulumi.ComponentResource):
                 },
                 "min_replicas": args.replicas,
                 "max_replicas": scaling.most,
-                "metrics": [
-                    {
-                        "type": "Resource",
-                        "resource": {
-                            "name": "cpu",
-                            "target": {
-                                "type": "Utilization",
-                                "average_utilization": scaling.cpu_percent,
-                            },
-                        },
-                    }
-                ],
+                "metrics": _measures(args.model, predictor["name"], scaling),
                 "behavior": {"scale_down": {"stabilization_window_seconds": scaling.calm_seconds}},
             },
             opts=pulumi.ResourceOptions(parent=self),
@@ -238,6 +234,40 @@ class ModelDeployment(pulumi.ComponentResource):
 def path(tenant: str, model: str) -> str:
     """Where the front door has a model, behind the host."""
     return f"/seldon/{tenant}/{model}/v2/models/{model}"
+
+
+def _measures(
+    model: str, place: str, scaling: Scaling
+) -> list[k8s.autoscaling.v2.MetricSpecArgsDict]:
+    """What a version is judged by; of two answers the autoscaler takes the larger."""
+    found: list[k8s.autoscaling.v2.MetricSpecArgsDict] = []
+    if scaling.cpu_percent is not None:
+        used: k8s.autoscaling.v2.MetricTargetArgsDict = {
+            "type": "Utilization",
+            "average_utilization": scaling.cpu_percent,
+        }
+        found.append({"type": "Resource", "resource": {"name": "cpu", "target": used}})
+    if scaling.requests is not None:
+        labelled: k8s.meta.v1.LabelSelectorArgsDict = {
+            "match_labels": {"model": model, "place": place}
+        }
+        asked: k8s.autoscaling.v2.MetricTargetArgsDict = {
+            "type": "AverageValue",
+            "average_value": _quantity(scaling.requests),
+        }
+        metric: k8s.autoscaling.v2.MetricIdentifierArgsDict = {
+            "name": METRIC,
+            "selector": labelled,
+        }
+        found.append({"type": "External", "external": {"metric": metric, "target": asked}})
+    return found
+
+
+def _quantity(number: float) -> str:
+    """As Kubernetes writes a number with at most three digits behind the point."""
+    thousandths = round(1000 * number)
+    whole, part = divmod(thousandths, 1000)
+    return f"{thousandths}m" if part else str(whole)
 
 
 def _content(uri: str, spec: dict[str, Any], *, scaled: bool) -> pulumi.Output[str]:

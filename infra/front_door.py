@@ -15,6 +15,7 @@ from components.door import (
     OwnAuthority,
     Route,
     gateway_pods,
+    meter_pods,
 )
 from components.hub import proxy_pods
 from components.hub.names import PROXY_PORT
@@ -27,6 +28,7 @@ from infra import charts
 from infra.clouds import HUB, TRACKING
 from infra.doors import Certificates
 from infra.images import LOADED, operator_image
+from infra.models import count_requests
 from infra.sections import Operators
 from infra.settings import Settings
 
@@ -95,6 +97,7 @@ def build(
             routes=routes,
             servers=[network.egress([model_pods()], *MODEL_PORTS)] if settings.models else (),
             signer=_signer(settings),
+            meters=[meter_pods()] if count_requests(settings.models) else (),
             control_plane=network.egress(
                 [network.pods_in(MESH_NAMESPACE, CONTROL_PLANE)], XDS_PORT
             ),

@@ -1,5 +1,6 @@
 """The section of a stack's settings about models that are served."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
 
@@ -26,6 +27,9 @@ NAMES = f"lower-case letters, digits and '-', at most {NAME_LENGTH}, the first a
 Share = Annotated[StrictInt, Field(ge=0, le=100)]
 Memory = Annotated[str, AfterValidator(_memory)]
 Cores = Annotated[float, Field(ge=0.01, le=256, strict=False, allow_inf_nan=False)]
+Rate = Annotated[float, Field(ge=0.1, le=100_000, strict=False, allow_inf_nan=False)]
+CPU_PERCENT = 80
+"""Where nothing is said that a version is judged by."""
 Uri = Annotated[
     str,
     StringConstraints(
@@ -97,12 +101,18 @@ class Autoscaling(Section):
     max_replicas: StrictInt = setting(
         ..., "Most servers of each version.", "a whole number from 2 to 64", ge=2, le=64
     )
-    cpu_percent: StrictInt = setting(
-        80,
-        "Of the cores that a server asks for: with more in use on average there are more servers.",
+    cpu_percent: StrictInt | None = setting(
+        None,
+        "Of the cores that a server asks for: with more in use on average there are more servers. "
+        f"Left out it is {CPU_PERCENT}, or nothing where requestsPerSecond is given.",
         "a whole number from 10 to 1000",
         ge=10,
         le=1000,
+    )
+    requests_per_second: Rate | None = setting(
+        None,
+        "Requests that each server is meant to get on average: with more there are more servers.",
+        "a number from 0.1 to 100000",
     )
     calm_seconds: StrictInt = setting(
         300,
@@ -141,7 +151,7 @@ class Model(Section):
     autoscaling: Autoscaling | None = setting(
         None,
         "More servers under load.",
-        "a map with: maxReplicas, cpuPercent, calmSeconds",
+        "a map with: maxReplicas, cpuPercent, requestsPerSecond, calmSeconds",
     )
     resources: Resources = setting(
         Resources(), "What each server may use.", "a map with: cpu, memory"
@@ -155,3 +165,9 @@ class Model(Section):
         le=3600,
     )
     anonymous: StrictBool = setting(False, "Let anybody call it, without a token.", "true or false")
+
+
+def count_requests(models: Mapping[str, Model]) -> bool:
+    """Whether any of them is scaled by the requests that it gets."""
+    said = [model.autoscaling for model in models.values() if model.autoscaling]
+    return any(scaling.requests_per_second is not None for scaling in said)

@@ -7,7 +7,16 @@ import pulumi
 
 from components import Mlflow, network
 from components.cluster.gpu_pods import Gpus
-from components.door import CHOSEN, GATEWAY, ModelAccess, ModelAccessArgs, Open
+from components.door import (
+    CHOSEN,
+    GATEWAY,
+    ModelAccess,
+    ModelAccessArgs,
+    Open,
+    RequestMeter,
+    RequestMeterArgs,
+)
+from components.door.meter import NAME as METER
 from components.model import ModelDeployment, ModelDeploymentArgs, Scaling, Version, path
 from components.model_pod import Images
 from components.seldon import Seldon, SeldonArgs, definition
@@ -15,7 +24,7 @@ from infra import charts, registry
 from infra.clouds import Foundation
 from infra.front_door import Door, operator
 from infra.images import tagged
-from infra.models import Gpu, Model, Strategy
+from infra.models import CPU_PERCENT, Gpu, Model, Strategy, count_requests
 from infra.pools import BURST_SECONDS, bursts
 from infra.settings import Settings
 from infra.teams import Team
@@ -23,6 +32,8 @@ from infra.teams import Team
 SELDON = "seldon"
 ALL = 100
 """Percent."""
+FETCHER_PYTHON, FETCHER_UID = "/opt/fetch/bin/python", 10005
+"""Of images/storage-initializer."""
 
 
 def build(  # noqa: PLR0913, PLR0917 - what models are served with
@@ -35,6 +46,8 @@ def build(  # noqa: PLR0913, PLR0917 - what models are served with
 ) -> dict[str, str]:
     """Every model of the stack: its address, by its name."""
     ready = [_access(settings, door, opts), _operator(settings, door, opts).ready]
+    if count_requests(settings.models):
+        _meter(settings, door, foundation, opts)
     run = images(settings, foundation)
     served, aliases = dict[str, str](), registry.numbered(settings)
     for name, model in settings.models.items():
@@ -107,8 +120,12 @@ def scaling(model: Model) -> Scaling | None:
     said = model.autoscaling
     if said is None:
         return None
+    unsaid = CPU_PERCENT if said.requests_per_second is None else None
     return Scaling(
-        most=said.max_replicas, cpu_percent=said.cpu_percent, calm_seconds=said.calm_seconds
+        most=said.max_replicas,
+        cpu_percent=unsaid if said.cpu_percent is None else said.cpu_percent,
+        requests=said.requests_per_second,
+        calm_seconds=said.calm_seconds,
     )
 
 
@@ -126,6 +143,27 @@ def _operator(settings: Settings, door: Door, opts: pulumi.ResourceOptions) -> S
             ready=[defined, *door.ready],
             nodes=nodes,
             protect=settings.protects(SELDON),
+        ),
+        opts,
+    )
+
+
+def _meter(
+    settings: Settings, door: Door, foundation: Foundation, opts: pulumi.ResourceOptions
+) -> RequestMeter:
+    nodes = settings.cluster.network.nodes
+    return RequestMeter(
+        METER,
+        RequestMeterArgs(
+            namespace=door.gateway.namespace,
+            # Wherever there are models, it is there already.
+            image=_image(settings, foundation, "storage-initializer"),
+            python=FETCHER_PYTHON,
+            uid=FETCHER_UID,
+            pull_policy=settings.images.pull_policy,
+            api_server=network.to_api_server(nodes),
+            nodes=nodes,
+            ready=[door.gateway, *door.ready],
         ),
         opts,
     )

@@ -1001,6 +1001,13 @@ WRONG_PROD = [
         "a whole number over replicas, which is 3",
     ),
     _wrong_model(
+        "servers that are for no request",
+        {"autoscaling": {"maxReplicas": 3, "requestsPerSecond": 0}},
+        "autoscaling.requestsPerSecond",
+        "0",
+        "a number from 0.1 to 100000",
+    ),
+    _wrong_model(
         "a model that scales to nothing",
         {"replicas": 0, "autoscaling": {"maxReplicas": 3}},
         "replicas",

@@ -3,6 +3,7 @@
 from components.door.access import ModelAccess, ModelAccessArgs, Open
 from components.door.gateway import CHOSEN, NAMESPACE, TITLE, FrontDoor, FrontDoorArgs, gateway_pods
 from components.door.issuers import Acme, Certificates, GivenSecret, OwnAuthority
+from components.door.meter import RequestMeter, RequestMeterArgs, meter_pods
 from components.door.routes import Route
 
 GATEWAY = f"{NAMESPACE}/{TITLE}"
@@ -20,6 +21,9 @@ __all__ = [
     "ModelAccessArgs",
     "Open",
     "OwnAuthority",
+    "RequestMeter",
+    "RequestMeterArgs",
     "Route",
     "gateway_pods",
+    "meter_pods",
 ]

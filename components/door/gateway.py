@@ -23,6 +23,8 @@ TITLE = "front-door"
 HTTP, HTTPS = 80, 443
 HTTP_POD, HTTPS_POD = 8080, 8443
 """Ports of the pods: above 1024, so that nobody needs to be root."""
+STATISTICS = 15090
+"""Port of the pods where Envoy says what it counted, at /stats/prometheus."""
 UID = 1337
 """Of Istio's proxy."""
 ADDRESS = {"pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress[0]}"}
@@ -53,6 +55,8 @@ class FrontDoorArgs:
     replicas: int = 2
     servers: Sequence[network.Egress] = ()
     """Rules to reach models' pods."""
+    meters: Sequence[network.Peer] = ()
+    """Pods that read what the gateway counted."""
     node_ports: tuple[int, int] | None = None
     """For HTTP and HTTPS, on every node; without them a load balancer is asked for."""
     namespace: str = NAMESPACE
@@ -147,7 +151,8 @@ class FrontDoor(pulumi.ComponentResource):
             marks=labels(APP, self._name, "fence"),
             pods=CHOSEN,
             incoming=[
-                {"ports": [{"protocol": "TCP", "port": port} for port in (HTTP_POD, HTTPS_POD)]}
+                {"ports": [{"protocol": "TCP", "port": port} for port in (HTTP_POD, HTTPS_POD)]},
+                *([network.ingress(args.meters, STATISTICS)] if args.meters else []),
             ],
             outgoing=[
                 args.control_plane,

@@ -21,7 +21,8 @@ def config_of(file: Path) -> Config:
     """The config of a stack file without its secrets, which a rehearsal has no use for.
 
     Those of the login and of burst nodes must be there: a stand-in, which the settings know as
-    such.
+    such. Models scale by processors alone: no pod is there that could count their requests, and
+    an API that nobody serves keeps a cluster from deleting namespaces.
     """
     content: Any = yaml.safe_load(file.read_text()) or {}
     config: Config = content.get("config") or {}
@@ -31,7 +32,16 @@ def config_of(file: Path) -> Config:
         plain[SECRET] = REHEARSED
     if any(pool.get("tier") == Tier.BURST for pool in _pools(plain)):
         plain[TOKEN] = REHEARSED
+    _uncount(plain)
     return plain
+
+
+def _uncount(config: Config) -> None:
+    models = config.get("spillway:models")
+    for model in models.values() if isinstance(models, dict) else ():
+        scaling = model.get("autoscaling") if isinstance(model, dict) else None
+        if isinstance(scaling, dict):
+            scaling.pop("requestsPerSecond", None)
 
 
 def _pools(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -39,6 +39,8 @@ BUSY = 50
 """Requests a second that were asked at least, of 60."""
 PATIENCE = 2
 """Seconds; of callers on a machine where other tests run, too."""
+METRIC = "spillway-requests-per-second"
+METER = f"/apis/external.metrics.k8s.io/v1beta1/namespaces/{TENANT}"
 COUNTED = """
 import urllib.request
 text = urllib.request.urlopen("http://127.0.0.1:6000/prometheus", timeout=10).read().decode()
@@ -563,18 +565,12 @@ def test_a_new_version_takes_over_if_it_does_well_and_goes_back_if_it_fails(bed,
     assert {call.what[:9] for call in load.failed} == {"failed: 5"}
 
 
-@pytest.mark.timeout(1200)
-def test_servers_come_with_the_load_and_go_with_it(bed, authority, key):
-    scaled = {"maxReplicas": 3, "cpuPercent": 50, "calmSeconds": 15}
-    change(bed, served.rolling(1), autoscaling=scaled)
+def servers_follow_the_load(bed: Testbed, authority: Path, key: dict[str, str]) -> None:
+    """From a single server to more, and back, without a request that fails."""
 
     def servers() -> int:
         found = bed.get("deployments", "-n", TENANT, "-l", LABEL)
         return sum(deployment["status"].get("readyReplicas", 0) for deployment in found)
-
-    def changes() -> list[int]:
-        found = bed.get("deployments", "-n", TENANT, "-l", LABEL)
-        return [deployment["metadata"]["generation"] for deployment in found]
 
     until(lambda: True if servers() == 1 else None, 120, "a single server")
     with Load(bed, authority, key) as load:
@@ -582,9 +578,41 @@ def test_servers_come_with_the_load_and_go_with_it(bed, authority, key):
     until(lambda: True if servers() == 1 else None, 240, "a single server again")
 
     all_served(load)
+
+
+@pytest.mark.timeout(1200)
+def test_servers_come_with_the_load_and_go_with_it(bed, authority, key):
+    scaled = {"maxReplicas": 3, "cpuPercent": 50, "calmSeconds": 15}
+    change(bed, served.rolling(1), autoscaling=scaled)
+
+    def changes() -> list[int]:
+        found = bed.get("deployments", "-n", TENANT, "-l", LABEL)
+        return [deployment["metadata"]["generation"] for deployment in found]
+
+    servers_follow_the_load(bed, authority, key)
+
     before = changes()
     bed.pulumi("preview", "--expect-no-changes", timeout=300)
     assert changes() == before, "the operator writes what is there already"
+
+
+@pytest.mark.timeout(1200)
+def test_servers_come_with_the_requests_and_go_with_them(bed, authority, key):
+    """Their number alone decides: nobody looks at processors."""
+    scaled = {"maxReplicas": 2, "requestsPerSecond": 10, "calmSeconds": 15}
+    change(bed, served.rolling(1), autoscaling=scaled)
+
+    def asked(place: str) -> dict[str, Any]:
+        which = f"labelSelector=model%3D{MODEL}%2Cplace%3D{place}"
+        return json.loads(bed.kubectl("get", "--raw", f"{METER}/{METRIC}?{which}"))
+
+    assert asked("b")["items"][0]["value"] == "0m", "there is no such version"
+    servers_follow_the_load(bed, authority, key)
+
+    (scaler,) = bed.get("horizontalpodautoscalers", "-n", TENANT)
+    (metric,) = scaler["status"]["currentMetrics"]
+    assert metric["external"]["metric"]["name"] == METRIC
+    bed.pulumi("preview", "--expect-no-changes", timeout=300)
 
 
 @pytest.mark.timeout(1200)

@@ -423,6 +423,20 @@ def front_door(name: str = "front-door", **changes: Any) -> door.FrontDoor:
     return door.FrontDoor(name, door.FrontDoorArgs(**{**defaults, **changes}))
 
 
+def request_meter(name: str = "request-meter", **changes: Any) -> door.RequestMeter:
+    defaults = {
+        "namespace": "front-door",
+        "image": "localhost/spillway/storage-initializer:1",
+        "python": "/opt/fetch/bin/python",
+        "uid": 10005,
+        "pull_policy": PullPolicy.IF_NOT_PRESENT,
+        "api_server": API_SERVER,
+        "nodes": NODES,
+        "ready": (),
+    }
+    return door.RequestMeter(name, door.RequestMeterArgs(**{**defaults, **changes}))
+
+
 def certificates(name: str = "front-door", **changes: Any) -> Certificates:
     defaults = {
         "namespace": name,
@@ -503,6 +517,7 @@ def batch(name: str = "nightly", **changes: Any) -> BatchScoring:
 
 PARTS = {
     "spillway:index:Certificates": certificates,
+    "spillway:index:RequestMeter": request_meter,
     "spillway:index:Proxy": proxy,
     "spillway:index:Viewer": viewer,
     "spillway:index:Puller": puller,
@@ -547,6 +562,7 @@ def everything() -> list[pulumi.Output[str]]:
         ).urn,
         tenant().urn,
         front_door().urn,
+        request_meter().urn,
         mesh().urn,
         cert_manager().urn,
         seldon().urn,

@@ -25,6 +25,7 @@ from components.cluster.reaper import NodeReaper
 from components.cluster.spend_guard import SpendGuard
 from components.door.access import ModelAccess
 from components.door.issuers import Certificates
+from components.door.meter import RequestMeter
 from components.guard import Guard
 from components.hub.proxy import Proxy
 from components.hub.puller import Puller
@@ -67,6 +68,7 @@ STATELESS = (
     Guard,
     ModelAccess,
     ModelDeployment,
+    RequestMeter,
     TenantRoles,
     Proxy,
     Viewer,

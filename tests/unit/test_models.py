@@ -13,7 +13,8 @@ from components.door.access import GRPC, Open
 from components.model import Scaling, Version
 from components.pods import camel
 from components.seldon import definition
-from infra import stack
+from infra import serving, stack
+from infra.models import Model
 
 V7, V8 = "models:/iris/7", "models:/iris/8"
 
@@ -285,6 +286,69 @@ def test_each_version_has_its_own_autoscaler_and_no_number_that_would_fight_it()
         assert wait in json.loads(made["metadata"]["annotations"]["pulumi.com/waitFor"])
 
 
+CPU = {
+    "type": "Resource",
+    "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}},
+}
+
+
+def requests(place: str, target: str) -> dict[str, Any]:
+    labels = {"model": "iris", "place": place}
+    return {
+        "type": "External",
+        "external": {
+            "metric": {
+                "name": "spillway-requests-per-second",
+                "selector": {"matchLabels": labels},
+            },
+            "target": {"type": "AverageValue", "averageValue": target},
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("by", "metrics"),
+    [
+        ({"cpu_percent": 70}, lambda _: [CPU]),
+        ({"requests": 50.0}, lambda place: [requests(place, "50")]),
+        ({"cpu_percent": 70, "requests": 2.5}, lambda place: [CPU, requests(place, "2500m")]),
+    ],
+    ids=["cpu", "requests", "both"],
+)
+def test_each_version_is_judged_by_what_was_said_and_by_its_own_requests(by, metrics):
+    scaling = Scaling(most=4, calm_seconds=60, **by)
+    engine = recorded(lambda: builders.model(versions=shared(90, 10), scaling=scaling).urn)
+
+    for place in "ab":
+        assert engine.named(f"iris-scaling-{place}")["spec"]["metrics"] == metrics(place)
+
+
+def test_scaling_by_nothing_is_no_scaling():
+    with pytest.raises(ValueError, match="by cpu_percent, by requests, or by both"):
+        Scaling(most=4, calm_seconds=60)
+
+
+@pytest.mark.parametrize(
+    ("said", "cpu", "rate"),
+    [
+        ({}, 80, None),
+        ({"requestsPerSecond": 50}, None, 50),
+        ({"requestsPerSecond": 50, "cpuPercent": 60}, 60, 50),
+        ({"cpuPercent": 60}, 60, None),
+    ],
+    ids=str,
+)
+def test_processors_are_looked_at_unless_only_requests_are_said(said, cpu, rate):
+    model = {
+        "tenant": "vision",
+        "versions": [{"uri": V7}],
+        "autoscaling": {"maxReplicas": 3, **said},
+    }
+    found = serving.scaling(Model.model_validate(model))
+
+    assert found == Scaling(most=3, cpu_percent=cpu, requests=rate, calm_seconds=300)
+
+
 def test_without_scaling_there_is_no_autoscaler():
     engine = recorded(lambda: builders.model().urn)
 
@@ -385,6 +449,38 @@ def test_three_lines_of_the_stack_file_are_an_api(engine, resolve, monkeypatch):
     assert made["metadata"]["annotations"]["seldon.io/istio-host"] == "models.spillway.localhost"
     assert engine.named("seldon-operator")
     assert {"tenant-vision-models", "tenant-language-models"} <= set(engine.of("NetworkPolicy"))
+
+
+def meter(engine: Any) -> list[str]:
+    return [r.name for r in engine.resources if r.name.startswith("request-meter")]
+
+
+def readers_of_statistics(engine: Any) -> list[Any]:
+    rules = engine.named("front-door-traffic")["spec"]["ingress"]
+    return [r["from"] for r in rules if {"protocol": "TCP", "port": 15090} in r["ports"]]
+
+
+def test_requests_are_counted_where_some_model_scales_by_them(engine, resolve, monkeypatch):
+    models = json.loads(MODEL)
+    models["iris"]["autoscaling"] = {"maxReplicas": 4, "requestsPerSecond": 50}
+    run(resolve, monkeypatch, **{"spillway:models": json.dumps(models)})
+
+    (peers,) = readers_of_statistics(engine)
+    chosen = peers[0]["podSelector"]["matchLabels"]
+    template = engine.named("request-meter-server")["spec"]["template"]
+    assert chosen.items() <= template["metadata"]["labels"].items()
+    assert engine.named("request-meter-server")["metadata"]["namespace"] == "front-door"
+    assert "/storage-initializer:" in template["spec"]["containers"][0]["image"]
+
+
+def test_nobody_counts_requests_for_models_that_scale_by_processors(engine, resolve, monkeypatch):
+    models = json.loads(MODEL)
+    models["iris"]["autoscaling"] = {"maxReplicas": 4}
+    run(resolve, monkeypatch, **{"spillway:models": json.dumps(models)})
+
+    assert engine.named("model-iris-scaling-a")
+    assert meter(engine) == []
+    assert readers_of_statistics(engine) == []
 
 
 def test_a_stack_without_models_has_no_operator_and_opens_nothing(engine, resolve, monkeypatch):

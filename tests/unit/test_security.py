@@ -6,9 +6,15 @@ import builders
 import pytest
 from recording import recorded
 
-KNOWN = {"mlflow-server", "jupyterhub-hub", "jupyterhub-tracking-ui", "seldon-operator"}
-"""Workloads that must ask the API server: who calls, people's servers, tokens of tenants, models.
-"""
+KNOWN = {
+    "mlflow-server",
+    "jupyterhub-hub",
+    "jupyterhub-tracking-ui",
+    "seldon-operator",
+    "request-meter-server",
+}
+"""Workloads that must ask the API server: who calls, people's servers, tokens of tenants, models,
+the gateway's pods."""
 
 
 @pytest.fixture
@@ -22,7 +28,7 @@ def pods(engine):
         for kind in ("Deployment", "StatefulSet", "Job", "DaemonSet")
         for name, inputs in engine.of(kind).items()
     }
-    assert len(found) == 11, "a new workload? count it here"
+    assert len(found) == 12, "a new workload? count it here"
     return found
 
 
@@ -107,7 +113,7 @@ def test_servers_have_all_three_probes(built):
     kinds = ("Deployment", "StatefulSet")
     lasting = [name for kind in kinds for name in built.of(kind)]
     servers = [c for name, c in containers(built).items() if name.partition("/")[0] in lasting]
-    assert len(servers) == 7
+    assert len(servers) == 8
     for container in servers:
         assert container.keys() >= {"startupProbe", "readinessProbe", "livenessProbe"}
 
