@@ -125,6 +125,7 @@ def everything(bed: Testbed) -> Iterator[None]:
 def test_destroy_leaves_no_namespace_no_volume_and_no_data_and_says_what_it_keeps(bed: Testbed):
     with shown() as printed:
         bed.platform.destroy()
+        said = printed.read_text()
 
     left = bed.kubectl("get", "namespaces", "-o", "name").split()
     assert "namespace/kube-system" in left
@@ -136,8 +137,8 @@ def test_destroy_leaves_no_namespace_no_volume_and_no_data_and_says_what_it_keep
         "customresourcedefinition.apiextensions.k8s.io/seldondeployments.machinelearning.seldon.io"
         in definitions
     )
-    said = printed.read_text().split("kubectl delete crd ")[1].split()
-    assert {name.partition("/")[2] for name in definitions} == set(said)
+    kept = said.split("kubectl delete crd ")[1].split()
+    assert {name.partition("/")[2] for name in definitions} == set(kept)
     # Of the cluster's own, by the label that all of the stack's objects have.
     ours = ("-l", "app.kubernetes.io/part-of=spillway", "-o", "name")
     kinds = "namespaces,clusterroles,clusterrolebindings,priorityclasses"
