@@ -112,7 +112,7 @@ def everything(bed: Testbed) -> Iterator[None]:
     try:
         file.write_text(before.replace("config:\n", f"config:\n{DOMAIN_LINE}", 1))
         served.declare(file, served.rolling(1))
-        bed.apply()
+        bed.up()
         assert bed.get("seldondeployments", "-n", TENANT)
         yield
     finally:
