@@ -38,6 +38,7 @@ def problems(settings: Settings) -> Iterator[Problem]:
         yield from tenant(("models", name), model.tenant, settings)
         yield from _versions(("models", name), model)
         yield from _scaling(("models", name), model)
+        yield from _image(("models", name), model)
 
 
 def tenant(path: Path, named: str, settings: Settings) -> Iterator[Problem]:
@@ -56,6 +57,13 @@ def _scaling(path: Path, model: Model) -> Iterator[Problem]:
             (*path, "autoscaling", "maxReplicas"),
             model.autoscaling.max_replicas,
             f"a whole number over replicas, which is {model.replicas}",
+        )
+
+
+def _image(path: Path, model: Model) -> Iterator[Problem]:
+    if model.image and model.gpu and model.gpu.image:
+        yield Problem(
+            (*path, "image"), model.image, "left out: gpu.image says already what its servers run"
         )
 
 

@@ -156,6 +156,13 @@ class Model(Section):
     resources: Resources = setting(
         Resources(), "What each server may use.", "a map with: cpu, memory"
     )
+    image: str | None = setting(
+        None,
+        "Image instead of the platform's model-server, for models whose libraries it does not "
+        "have: docs/models.md.",
+        "an image with its tag or digest, such as registry.example.com/model-server:tensorflow",
+        pattern=IMAGE,
+    )
     gpu: Gpu | None = setting(None, "GPUs of each server.", "a map with: accelerator, count, image")
     start_seconds: StrictInt = setting(
         600,

@@ -60,7 +60,7 @@ def build(  # noqa: PLR0913, PLR0917 - what models are served with
                 tenant=model.tenant,
                 versions=versions(model, aliases),
                 host=door.models,
-                images=on_gpus(run, model.gpu),
+                images=_own(run, model),
                 tracking_uri=mlflow.tracking_uri,
                 storage=team.storage,
                 ready=ready,
@@ -85,6 +85,11 @@ def images(settings: Settings, foundation: Foundation) -> Images:
         fetcher=_image(settings, foundation, "storage-initializer"),
         pull_policy=settings.images.pull_policy,
     )
+
+
+def _own(images: Images, model: Model) -> Images:
+    """The same, but for a server that the stack file names for this model."""
+    return replace(images, server=model.image) if model.image else on_gpus(images, model.gpu)
 
 
 def on_gpus(images: Images, gpu: Gpu | None) -> Images:

@@ -146,7 +146,7 @@ class Settings(Section):
         {},
         "Models that are served, by their names in addresses; needs domain.",
         f"a map of names ({MODEL_NAMES}) to: tenant, versions, strategy, replicas, "
-        "autoscaling, resources, gpu, startSeconds, anonymous",
+        "autoscaling, resources, image, gpu, startSeconds, anonymous",
     )
     batch: dict[BatchName, Batch] = setting(
         {},

@@ -1049,7 +1049,24 @@ WRONG_PROD = [
         "null",
         "models believe its tokens",
     ),
+    _wrong_model(
+        "a model's image without a tag",
+        {"image": "registry.example.com/model-server"},
+        "image",
+        "registry.example.com/model-server",
+        "an image with its tag or digest",
+    ),
     # --- models on GPUs
+    _wrong_model(
+        "a model with two images",
+        {
+            "image": "registry.example.com/model-server:tensorflow",
+            "gpu": {"accelerator": "l4", "image": "registry.example.com/model-server:gpu"},
+        },
+        "image",
+        "registry.example.com/model-server:tensorflow",
+        "left out: gpu.image says already what its servers run",
+    ),
     _wrong_model(
         "a gpu that is not sold",
         {"gpu": {"accelerator": "rtx"}},

@@ -37,6 +37,8 @@ REGISTRY_HOSTS = re.compile(
     re.IGNORECASE,
 )
 
+LOCKED = re.compile(r"[A-Za-z0-9._-]+(\[[a-z,]+\])?==\S+ .*--hash=sha256:[0-9a-f]{64}")
+
 
 def each(folders: list[Path]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("folder", folders, ids=lambda folder: folder.name)
@@ -161,23 +163,40 @@ def test_no_file_carries_a_certificate_or_a_key(folder):
 
 @each([folder for folder in FOLDERS if (folder / "requirements.in").exists()])
 def test_every_python_requirement_is_pinned_and_has_its_hash(folder):
-    text = (folder / "requirements.txt").read_text().replace("\\\n", " ")
-    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    for file in folder.glob("requirements*.txt"):  # of its variants, too
+        text = file.read_text().replace("\\\n", " ")
+        lines = [line for line in text.splitlines() if line and not line.startswith("#")]
 
-    assert lines
-    for line in lines:
-        assert re.match(r"[A-Za-z0-9._-]+(\[[a-z,]+\])?==\S+ .*--hash=sha256:[0-9a-f]{64}", line)
+        assert lines, file
+        for line in lines:
+            assert LOCKED.match(line), f"{file}: {line}"
     assert any("--require-hashes" in command for command in values(folder, "RUN"))
 
 
 @each([folder for folder in FOLDERS if (folder / "requirements.in").exists()])
 def test_what_is_wanted_is_what_is_locked(folder):
-    locked = (folder / "requirements.txt").read_text()
-    for line in (folder / "requirements.in").read_text().splitlines():
-        if line and not line.startswith("#"):
-            name, _, version = line.partition("==")
-            name = re.sub(r"\[.*\]", "", name)
-            assert re.search(rf"^{name}(\[.*\])?=={re.escape(version)}", locked, re.MULTILINE), line
+    for file in folder.glob("requirements*.in"):
+        locked = file.with_suffix(".txt").read_text()
+        for line in file.read_text().splitlines():
+            if line and not line.startswith("#"):
+                name, _, version = line.partition("==")
+                name = re.sub(r"\[.*\]", "", name)
+                lock = rf"^{name}(\[.*\])?=={re.escape(version)}"
+                assert re.search(lock, locked, re.MULTILINE), f"{file}: {line}"
+
+
+@pytest.mark.parametrize(
+    "file", sorted(images.IMAGES.glob("*/requirements-*.txt")), ids=lambda file: file.stem
+)
+def test_a_variant_adds_packages_and_changes_none(file):
+    ours, theirs = (
+        dict(re.findall(r"^(\S+?)==(\S+)", text.read_text(), re.MULTILINE))
+        for text in (file.with_name("requirements.txt"), file)
+    )
+
+    assert theirs
+    assert {name: ours[name] for name in theirs if name in ours}.items() <= theirs.items()
+    assert f" {file.name} " in " ".join(values(file.parent, "COPY"))
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)

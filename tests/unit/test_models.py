@@ -451,6 +451,37 @@ def test_three_lines_of_the_stack_file_are_an_api(engine, resolve, monkeypatch):
     assert {"tenant-vision-models", "tenant-language-models"} <= set(engine.of("NetworkPolicy"))
 
 
+def images_of(engine: Any, model: str) -> tuple[str, str]:
+    """(what fetches the model, what serves it)."""
+    (predictor,) = engine.named(f"model-{model}-serving")["spec"]["predictors"]
+    spec = pod(predictor)
+    return spec["initContainers"][0]["image"], spec["containers"][0]["image"]
+
+
+def test_a_model_whose_libraries_the_platform_lacks_names_its_own_server(
+    engine, resolve, monkeypatch
+):
+    own = "registry.example.com/model-server:tensorflow"
+    models = json.loads(MODEL)
+    models["digits"] = models["iris"] | {"image": own}
+    run(resolve, monkeypatch, **{"spillway:models": json.dumps(models)})
+
+    (fetcher, server), (same, other) = (images_of(engine, name) for name in ("iris", "digits"))
+    assert "/model-server:" in server
+    assert other == own
+    assert same == fetcher
+
+
+def test_another_image_is_another_deployment(engine, resolve, monkeypatch):
+    models = json.loads(MODEL)
+    models["digits"] = models["iris"] | {"image": "registry.example.com/model-server:1"}
+    models["letters"] = models["iris"] | {"image": "registry.example.com/model-server:2"}
+    run(resolve, monkeypatch, **{"spillway:models": json.dumps(models)})
+
+    found = [engine.named(f"model-{name}-serving")["spec"]["predictors"][0] for name in models]
+    assert len({content(predictor) for predictor in found}) == 3
+
+
 def meter(engine: Any) -> list[str]:
     return [r.name for r in engine.resources if r.name.startswith("request-meter")]
 
