@@ -44,7 +44,7 @@ BODY = json.dumps(
         ],
     }
 )
-ROUNDS = 5
+ROUNDS = 3
 SECONDS = 10
 RATE = 50
 SLOWER, THROUGHPUT, SHADOW_GOAL = 1.3, 0.8, 1.1
