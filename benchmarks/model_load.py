@@ -14,7 +14,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from benchmarks.errors import BenchmarkError
-from rig import toolchain
 from rig.node import machine
 from rig.node.layout import Layout
 
@@ -39,9 +38,8 @@ class Order:
     """File with the certificate of who signed it."""
 
 
-def seconds_of_each(layout: Layout, order: Order) -> Sequence[float]:
-    """How long each request took; an error if one failed."""
-    program = toolchain.ensure_all(["vegeta"])["vegeta"]
+def seconds_of_each(layout: Layout, program: Path, order: Order) -> Sequence[float]:
+    """How long each request took, asked by vegeta's ``program``; an error if one failed."""
     attack = subprocess.run(
         machine.inside(layout, program, *_words(order)),
         input=_target(order),

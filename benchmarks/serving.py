@@ -28,7 +28,7 @@ from benchmarks.spawn import percentile
 from components.labels import ROLE_LABEL
 from components.model import path
 from components.model_pod import HTTP
-from rig import gateway, paths
+from rig import gateway, paths, toolchain
 from rig.node import machine
 from rig.steps import console, step
 
@@ -137,6 +137,7 @@ class Callers:
 
     def __init__(self, bench: BenchRig, folder: Path) -> None:
         self._bench = bench
+        self._vegeta = toolchain.ensure_all(["vegeta"])["vegeta"]
         words = ("create", "token", "job", "-n", TENANT, "--audience", HOST, "--duration=3h")
         self._headers = {"Authorization": f"Bearer {bench.kubectl.run(*words).strip()}"}
         self._authority = folder / "ca.crt"
@@ -172,7 +173,7 @@ class Callers:
         )
 
     def _run(self, order: Order) -> Round:
-        times = seconds_of_each(self._bench.layout, order)
+        times = seconds_of_each(self._bench.layout, self._vegeta, order)
         return Round(len(times) / order.seconds, times)
 
 

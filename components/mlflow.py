@@ -19,7 +19,7 @@ from components.mlflow_env import (
     environment,
     variables,
 )
-from components.pods import PullPolicy, Scratch, container, http_probe, pod
+from components.pods import PullPolicy, Scratch, container, http_probe, pod, spread
 from components.rights import Rule, bind_everywhere, cluster_role
 from components.secrets import password, secret
 
@@ -187,7 +187,7 @@ class Mlflow(pulumi.ComponentResource):
             "spec": pod(
                 {
                     "termination_grace_period_seconds": 60,
-                    "topology_spread_constraints": [_spread(own)],
+                    "topology_spread_constraints": [spread(own)],
                     "containers": [self._container(secrets)],
                 },
                 uid=UID,
@@ -344,13 +344,3 @@ def driver_url(url: str, *, fetched: bool = False) -> str:
     """
     url = url.replace("postgresql://", "postgresql+psycopg://", 1)
     return f"{url}{'&' if '?' in url else '?'}plugin={PASSWORD_PLUGIN}" if fetched else url
-
-
-def _spread(own: dict[str, str]) -> k8s.core.v1.TopologySpreadConstraintArgsDict:
-    return {
-        "max_skew": 1,
-        "topology_key": "kubernetes.io/hostname",
-        # One node must be enough for a laptop.
-        "when_unsatisfiable": "ScheduleAnyway",
-        "label_selector": {"match_labels": own},
-    }

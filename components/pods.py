@@ -134,3 +134,14 @@ def _spelt(name: str) -> str:
         return name
     # Names that Python keeps for itself, such as exec, have an underscore behind.
     return ABBREVIATIONS.get(name) or to_camel(name.rstrip("_"))
+
+
+def spread(own: dict[str, str]) -> k8s.core.v1.TopologySpreadConstraintArgsDict:
+    """Pods with these labels on different nodes, where there are several."""
+    return {
+        "max_skew": 1,
+        "topology_key": "kubernetes.io/hostname",
+        # One node must be enough for a laptop.
+        "when_unsatisfiable": "ScheduleAnyway",
+        "label_selector": {"match_labels": own},
+    }

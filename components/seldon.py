@@ -16,8 +16,9 @@ import pulumi_kubernetes as k8s
 import yaml
 
 from components import charts, network
-from components.door.issuers import Certificates, CertificatesArgs, OwnAuthority
-from components.labels import AT_ONCE, labels, metadata, selector
+from components.door.called import INJECTED, Called, called
+from components.door.issuers import Certificates
+from components.labels import labels, metadata, selector
 from components.model_pod import GRPC, HTTP
 from components.namespace import FencedNamespace, FencedNamespaceArgs
 from components.pods import PullPolicy, Scratch, container, http_probe, pod
@@ -83,10 +84,19 @@ class Seldon(pulumi.ComponentResource):
             outgoing=[args.api_server],
             opts=self._child,
         )
-        service = self._service()
-        certificate = self._certificate(service)
-        operator = self._operator(certificate, [fence, *self._rights()])
-        self._ready = self._webhook(service, certificate, operator)
+        shown = called(
+            self,
+            name,
+            service=f"{name}-webhook",
+            title=f"{name}-webhook",
+            secret=f"{name}-webhook",
+            namespace=self._namespace,
+            marks=self._marks,
+            pods=selector(APP, name, "operator"),
+            ready=args.ready,
+        )
+        operator = self._operator(shown.certificate, [fence, *self._rights()])
+        self._ready = self._webhook(shown, operator)
         self.register_outputs({})
 
     @property
@@ -114,34 +124,6 @@ class Seldon(pulumi.ComponentResource):
             bind_everywhere(name, role.metadata.name, account, namespace, marks, self),
             give(f"{name}-leader", LEADER, account, namespace, marks, self),
         ]
-
-    def _service(self) -> k8s.core.v1.Service:
-        return k8s.core.v1.Service(
-            f"{self._name}-webhook",
-            # The certificate says this name.
-            metadata={
-                **metadata(self._namespace, self._marks, f"{self._name}-webhook"),
-                "annotations": AT_ONCE,
-            },
-            spec={
-                "selector": selector(APP, self._name, "operator"),
-                "ports": [{"name": "https", "port": 443, "target_port": "https"}],
-            },
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
-        )
-
-    def _certificate(self, service: k8s.core.v1.Service) -> Certificates:
-        host = pulumi.Output.concat(service.metadata.name, ".", self._namespace, ".svc")
-        return Certificates(
-            self._name,
-            CertificatesArgs(
-                namespace=self._namespace,
-                hosts=[host],
-                signer=OwnAuthority(),
-                secret=f"{self._name}-webhook",
-            ),
-            pulumi.ResourceOptions(parent=self, depends_on=list(self._args.ready)),
-        )
 
     def _operator(
         self, certificate: Certificates, after: Sequence[pulumi.Resource]
@@ -215,19 +197,13 @@ class Seldon(pulumi.ComponentResource):
             mounts=[{"name": "certificate", "mount_path": CERTIFICATES, "read_only": True}],
         )
 
-    def _webhook(
-        self,
-        service: k8s.core.v1.Service,
-        certificate: Certificates,
-        operator: pulumi.Resource,
-    ) -> pulumi.Resource:
-        source = pulumi.Output.concat(self._namespace, "/", certificate.secret)
+    def _webhook(self, shown: Called, operator: pulumi.Resource) -> pulumi.Resource:
         return k8s.admissionregistration.v1.ValidatingWebhookConfiguration(
             f"{self._name}-checks",
             metadata={
                 "labels": self._marks,
                 "annotations": {
-                    "cert-manager.io/inject-ca-from": source,
+                    INJECTED: shown.source,
                     # Until then the API server does not believe the webhook.
                     "pulumi.com/waitFor": "jsonpath={.webhooks[0].clientConfig.caBundle}",
                 },
@@ -240,7 +216,7 @@ class Seldon(pulumi.ComponentResource):
                     "failure_policy": "Fail",
                     "client_config": {
                         "service": {
-                            "name": service.metadata.name,
+                            "name": shown.service.metadata.name,
                             "namespace": self._namespace,
                             "path": WEBHOOK_PATH,
                         }

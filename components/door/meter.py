@@ -13,10 +13,11 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components import charts, network
+from components.door.called import INJECTED, PORT, Called, called
 from components.door.gateway import CHOSEN, NAMESPACE, STATISTICS
-from components.door.issuers import Certificates, CertificatesArgs, OwnAuthority
-from components.labels import AT_ONCE, DNS_LABEL, labels, metadata, selector
-from components.pods import PullPolicy, Scratch, container, http_probe, pod
+from components.door.issuers import Certificates
+from components.labels import DNS_LABEL, labels, metadata, selector
+from components.pods import PullPolicy, Scratch, container, http_probe, pod, spread
 from components.rights import Rule, give
 
 APP = "request-meter"
@@ -30,6 +31,8 @@ HTTPS_PORT, HTTP_PORT = 10250, 8080
 """The first is the one that firewalls between API servers and nodes let through."""
 REPLICAS = 2
 RIGHTS = (Rule(groups=[""], resources=["pods"], verbs=["list"]),)
+WAIT = '["jsonpath={.spec.caBundle}", "condition=Available"]'
+"""The authority is there, and a first answer."""
 PROXIES = "extension-apiserver-authentication-reader"
 """Kubernetes' own Role: to read by which certificate API servers are known."""
 SCRATCH = (Scratch(path="/tmp", size="16Mi"),)  # noqa: S108 - a volume of the pod's own
@@ -71,11 +74,20 @@ class RequestMeter(pulumi.ComponentResource):
             automount_service_account_token=False,
             opts=self._child,
         )
-        service = self._service()
-        certificate = self._certificate(service)
-        deployment = self._deployment(certificate, [*self._rights(), self._fence()])
+        shown = called(
+            self,
+            name,
+            service=f"{name}-service",
+            title=name,
+            secret=f"{name}-certificate",
+            namespace=args.namespace,
+            marks=self._marks,
+            pods=self._chosen,
+            ready=args.ready,
+        )
+        deployment = self._deployment(shown.certificate, [*self._rights(), self._fence()])
         self._keep_one_during_drains()
-        self._register(service, certificate, deployment)
+        self._register(shown, deployment)
         self.register_outputs({})
 
     def _rights(self) -> Sequence[pulumi.Resource]:
@@ -106,35 +118,6 @@ class RequestMeter(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _service(self) -> k8s.core.v1.Service:
-        return k8s.core.v1.Service(
-            f"{self._name}-service",
-            # The certificate says this name.
-            metadata={
-                **metadata(self._args.namespace, self._marks, self._name),
-                "annotations": AT_ONCE,
-            },
-            spec={
-                "selector": self._chosen,
-                "ports": [{"name": "https", "port": 443, "target_port": "https"}],
-            },
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
-        )
-
-    def _certificate(self, service: k8s.core.v1.Service) -> Certificates:
-        args = self._args
-        host = pulumi.Output.concat(service.metadata.name, ".", args.namespace, ".svc")
-        return Certificates(
-            self._name,
-            CertificatesArgs(
-                namespace=args.namespace,
-                hosts=[host],
-                signer=OwnAuthority(),
-                secret=f"{self._name}-certificate",
-            ),
-            pulumi.ResourceOptions(parent=self, depends_on=list(args.ready)),
-        )
-
     def _deployment(
         self, certificate: Certificates, after: Sequence[pulumi.Resource]
     ) -> k8s.apps.v1.Deployment:
@@ -153,7 +136,7 @@ class RequestMeter(pulumi.ComponentResource):
             },
         ]
         spec: k8s.core.v1.PodSpecArgsDict = {
-            "topology_spread_constraints": [_spread(self._chosen)],
+            "topology_spread_constraints": [spread(self._chosen)],
             "containers": [self._container()],
         }
         return k8s.apps.v1.Deployment(
@@ -223,17 +206,11 @@ class RequestMeter(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _register(
-        self,
-        service: k8s.core.v1.Service,
-        certificate: Certificates,
-        deployment: k8s.apps.v1.Deployment,
-    ) -> None:
+    def _register(self, shown: Called, deployment: k8s.apps.v1.Deployment) -> None:
         """The last thing that is made, and the first that goes.
 
         While the API server is sent to a server that is not there, it deletes no namespace.
         """
-        source = pulumi.Output.concat(self._args.namespace, "/", certificate.secret)
         k8s.apiregistration.v1.APIService(
             f"{self._name}-api",
             metadata={
@@ -241,8 +218,7 @@ class RequestMeter(pulumi.ComponentResource):
                 "name": f"{VERSION}.{GROUP}",
                 "labels": self._marks,
                 "annotations": {
-                    "cert-manager.io/inject-ca-from": source,
-                    # With the authority there, and after a first answer.
+                    INJECTED: shown.source,
                     "pulumi.com/waitFor": WAIT,
                 },
             },
@@ -252,31 +228,19 @@ class RequestMeter(pulumi.ComponentResource):
                 "group_priority_minimum": 100,
                 "version_priority": 100,
                 "service": {
-                    "name": service.metadata.name,
+                    "name": shown.service.metadata.name,
                     "namespace": self._args.namespace,
-                    "port": 443,
+                    "port": PORT,
                 },
             },
             opts=pulumi.ResourceOptions(
                 parent=self,
-                depends_on=[deployment, service],
+                depends_on=[deployment, shown.service],
                 delete_before_replace=True,
                 # cert-manager's: it writes the authority's certificate there, and renews it.
                 ignore_changes=["spec.caBundle"],
             ),
         )
-
-
-WAIT = '["jsonpath={.spec.caBundle}", "condition=Available"]'
-
-
-def _spread(own: dict[str, str]) -> k8s.core.v1.TopologySpreadConstraintArgsDict:
-    return {
-        "max_skew": 1,
-        "topology_key": "kubernetes.io/hostname",
-        "when_unsatisfiable": "ScheduleAnyway",
-        "label_selector": {"match_labels": own},
-    }
 
 
 def meter_pods() -> network.Peer:

@@ -11,12 +11,12 @@ from contextlib import suppress
 from http.client import HTTPException
 from typing import Any
 
+from components.door.called import INJECTED
 from rig.control_plane.api import Api
 from rig.errors import RigError
 
 WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 MODELS = "/apis/machinelearning.seldon.io/v1/seldondeployments"
-INJECTED = "cert-manager.io/inject-ca-from"
 AUTHORITY = base64.b64encode(b"of a rehearsal, signs nothing").decode()
 SECONDS = 1.0
 """Between two looks: operators are told of changes, and take longer to act on them."""

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from grpc import RpcError, StatusCode
 from served import MODEL, PATH, ask, said
-from testbed import DOMAIN, DOMAIN_LINE, HTTP_DOOR, HTTPS_DOOR, OTHER, TENANT, Testbed, until
+from testbed import DOMAIN, HTTP_DOOR, HTTPS_DOOR, OTHER, TENANT, Testbed, until, with_door
 
 from rig import reasons
 from rig.errors import RigError
@@ -54,7 +54,7 @@ def bed(bed: Testbed) -> Iterator[Testbed]:
     """The platform with its front door, and without it again in the end."""
     served.train(bed)
     with bed.changed() as file:
-        file.write_text(file.read_text().replace("config:\n", f"config:\n{DOMAIN_LINE}", 1))
+        file.write_text(with_door(file.read_text()))
         served.declare(file, served.rolling(1))
         bed.up()
         yield bed

@@ -12,7 +12,6 @@ from behind import DOOR
 from logging_client import logging_in
 from mlflow.tracking import MlflowClient
 from testbed import (
-    DOMAIN_LINE,
     NAMESPACE,
     OTHER,
     TENANT,
@@ -20,6 +19,7 @@ from testbed import (
     machine_state,
     processes_of,
     until,
+    with_door,
 )
 
 from rig import stack
@@ -111,7 +111,7 @@ def everything(bed: Testbed) -> Iterator[None]:
     file = bed.platform.config
     before = file.read_text()
     try:
-        file.write_text(before.replace("config:\n", f"config:\n{DOMAIN_LINE}", 1))
+        file.write_text(with_door(before))
         served.declare(file, served.rolling(1))
         bed.up()
         assert bed.get("seldondeployments", "-n", TENANT)

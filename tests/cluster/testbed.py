@@ -104,6 +104,11 @@ def project(folder: Path, layout: Layout) -> Path:
     return folder
 
 
+def with_door(text: str) -> str:
+    """A stack file as the tests have it, and a front door."""
+    return text.replace("config:\n", f"config:\n{DOMAIN_LINE}", 1)
+
+
 @contextmanager
 def shown() -> Iterator[Path]:
     """The file with what this process and the tools it runs print meanwhile."""

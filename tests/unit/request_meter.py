@@ -11,7 +11,6 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from components.door.meter import METRIC, PROGRAM
 from components.door.programs import meter as program
+from rig.node import machine
 
 PATH = f"/apis/external.metrics.k8s.io/v1beta1/namespaces/vision/{METRIC}"
 PODS = ("127.0.0.1", "127.0.0.2")
@@ -276,16 +276,15 @@ class Running:
     http: int
 
     def ready(self, seconds: float) -> bool:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        def answered() -> bool | None:
             try:
                 link = http.client.HTTPConnection(PODS[0], self.http, timeout=5)
-                if _asked(link, "/readyz")[0] == 200:
-                    return True
+                return _asked(link, "/readyz")[0] == 200 or None
             except OSError:
                 assert self.told.poll() is None
-            time.sleep(0.1)
-        return False
+            return None
+
+        return machine.wait_for(answered, seconds, "a meter that is ready")
 
     def ask(self, path: str) -> tuple[int, Any]:
         return self.world.ask(path, port=self.https)
