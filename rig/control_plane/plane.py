@@ -55,11 +55,11 @@ class ControlPlane:
         self._webhooks = webhooks
         self._stages = stages
         self._commands = dict[str, Sequence[str]]()
+        self._lives = dict[str, int]()
         self._processes: Supervised | None = None
         self._hold: socket.socket | None = None
         self.folder = folder.resolve() if folder else Path()
-        self.pids = dict[str, int]()
-        """Its processes by name, the supervisor too; those of the last start after a stop."""
+        self._last = dict[str, int]()
 
     @property
     def kubeconfig(self) -> Path:
@@ -84,13 +84,18 @@ class ControlPlane:
         return f"https://127.0.0.1:{self.port}"
 
     @property
+    def pids(self) -> Mapping[str, int]:
+        """Its processes by name, the supervisor too; those of the last start after a stop."""
+        return self._processes.pids if self._processes else self._last
+
+    @property
     def api(self) -> Api:
         """Requests as the administrator."""
         return Api(self.port, self.folder / "pki" / "admin")
 
     @property
     def failure(self) -> str | None:
-        """Which process ended by itself, and its last words; None while all is well."""
+        """Which process ended for good, and its last words; None while all is well."""
         return self._processes.failure if self._processes else None
 
     def __enter__(self) -> Self:
@@ -131,7 +136,7 @@ class ControlPlane:
         """Kill it all, and remove what it remembered; a folder that was given keeps the logs."""
         processes, self._processes = self._processes, None
         if processes:
-            self.pids = processes.pids
+            self._last = processes.pids
             processes.stop()
         if self._hold:
             self._hold.close()
@@ -143,15 +148,19 @@ class ControlPlane:
             self._processes.wait()
         raise RigError(self.failure or "the control plane is not running")
 
-    def run(self, name: str, command: Sequence[str]) -> None:
-        """Start one more process, in its folder; it ends with all others, and they with it."""
+    def run(self, name: str, command: Sequence[str], lives: int = 1) -> None:
+        """Start one more process, in its folder; it ends with all others, and they with it.
+
+        With more ``lives`` it is started anew when it ends by itself, as a kubelet does with what
+        is in a pod: a second later, then two, then four.
+        """
         processes = self._running()
         if name in processes.pids:
             raise RigError(f"{name} is running already")
         self._commands[name] = command
-        processes.run(name, command)
+        self._lives[name] = lives
+        processes.run(name, command, lives)
         self.await_answer(lambda: processes.pids.get(name), f"a process for {name}")
-        self.pids = processes.pids
 
     def kill(self, name: str) -> None:
         """End one process as a crash does, and let all others go on."""
@@ -159,7 +168,6 @@ class ControlPlane:
         if name not in processes.pids:
             raise RigError(f"no process {name!r}; there are {', '.join(processes.pids)}")
         processes.kill(name)
-        self.pids = processes.pids
 
     def restart(self, name: str) -> None:
         """Kill one process, if it runs, and start it as before; the API server until it answers."""
@@ -167,7 +175,7 @@ class ControlPlane:
             raise RigError(f"no process {name!r}; there are {', '.join(self._commands)}")
         if name in self._running().pids:
             self.kill(name)
-        self.run(name, self._commands[name])
+        self.run(name, self._commands[name], self._lives.get(name, 1))
         if name == "kube-apiserver":
             self.await_answer(self.api.ready, "the API server")
 
@@ -217,7 +225,6 @@ class ControlPlane:
             self.await_answer(
                 lambda name=node.name: _ready(api, name), f"the fake node {node.name}"
             )
-        self.pids = processes.pids
 
     def _lock(self) -> TextIO | None:
         lock = (self.folder / "lock").open("w")

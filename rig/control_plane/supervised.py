@@ -34,9 +34,9 @@ class Supervised:
             )
         self.keep(not temporary)
 
-    def run(self, name: str, command: Sequence[str]) -> None:
-        """Start a process."""
-        self._tell(start=name, command=command)
+    def run(self, name: str, command: Sequence[str], lives: int = 1) -> None:
+        """Start a process, and start it anew until it has ended ``lives`` times by itself."""
+        self._tell(start=name, command=command, lives=lives)
 
     def kill(self, name: str) -> None:
         """Return when the process is gone; unlike one that ends by itself, it takes none along."""
@@ -73,12 +73,12 @@ class Supervised:
         for message in self._messages:
             if "started" in message:
                 running[str(message["started"])] = int(message["pid"])
-            running.pop(str(message.get("killed")), None)
+            running.pop(str(message.get("killed", message.get("fallen"))), None)
         return running
 
     @property
     def failure(self) -> str | None:
-        """Which process ended by itself, and its last words; None while all is well."""
+        """Which process ended for good, and its last words; None while all is well."""
         ended = self._process.poll() is not None
         self._listen()
         for message in self._messages:

@@ -23,6 +23,8 @@ TOOLS = (*PROGRAMS, "kueue", "cluster-autoscaler-kwok")
 """What it is made of; see ``rig.toolchain``."""
 QUEUE, AUTOSCALER, API_SERVER = "kueue", "cluster-autoscaler", "kube-apiserver"
 """Names of processes."""
+LIVES = 5
+"""Of what is in a pod elsewhere, and gives up when it cannot ask the API server."""
 
 
 class Fleet:
@@ -96,7 +98,7 @@ class Fleet:
         queue = Queue(self.plane)
         applied = self.plane.await_answer(queue.applied, "Kueue's chart, all of it", within)
         command = queue.prepare(applied, self._program("kueue"))
-        self.plane.run(QUEUE, command)
+        self.plane.run(QUEUE, command, LIVES)
         self.plane.await_answer(queue.admits, "Kueue")
         queue.tell_ready()
 
@@ -122,7 +124,7 @@ class Fleet:
         self._again = lambda: self.start_autoscaler(groups, flags, factor)
         port, program = free_port(), str(self._program("cluster-autoscaler-kwok"))
         command = Autoscaler(self.plane).command(program, port, flags, factor)
-        self.plane.run(AUTOSCALER, command)
+        self.plane.run(AUTOSCALER, command, LIVES)
         health = f"http://127.0.0.1:{port}/health-check"
         self.plane.await_answer(lambda: answers(health), "the autoscaler")
 

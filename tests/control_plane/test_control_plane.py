@@ -253,6 +253,25 @@ def test_what_runs_besides_takes_all_others_with_it_when_it_ends_by_itself(progr
     mine.stop()
 
 
+def test_what_has_lives_left_is_started_anew_and_then_takes_all_with_it(programs, tmp_path):
+    mine = ControlPlane(tmp_path / "mine", programs=programs)
+    mine.start()
+    mine.run("cat", ["sh", "-c", "echo a life; exec sleep 1000"], lives=2)
+    first = mine.pids["cat"]
+    os.kill(first, signal.SIGKILL)
+    second = wait_for(
+        lambda: next((p for n, p in mine.pids.items() if n == "cat" and p != first), None),
+        SECONDS,
+        "another life",
+    )
+    assert mine.failure is None
+    assert mine.api.ready()
+    os.kill(second, signal.SIGKILL)
+    with pytest.raises(RigError, match="cat ended with status -9: a life"):
+        mine.wait()
+    mine.stop()
+
+
 def kill(plane: ControlPlane, name: str) -> None:
     os.kill(plane.pids[name], signal.SIGKILL)
     await_death(plane.pids)

@@ -1,6 +1,7 @@
 """Objects the tests make, and what they wait for."""
 
 import itertools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def await_death(pids: dict[str, int]) -> None:
+def await_death(pids: Mapping[str, int]) -> None:
     def gone() -> bool | None:
         return not any(alive(pid) for pid in pids.values()) or None
 
