@@ -94,7 +94,6 @@ class Simulation:
         return [
             "--scan-interval=1s",
             f"--scale-down-unneeded-time={idle}",
-            f"--scale-down-delay-after-add={idle}",
             "--scale-down-delay-after-delete=0s",
             "--scale-down-delay-after-failure=1s",
             "--scale-down-unready-time=60s",
