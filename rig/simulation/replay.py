@@ -134,6 +134,10 @@ class Replayer:
 
     def _look_at(self, seen: _Seen, pods: Sequence[Object]) -> None:
         work = seen.work
+        if self.mode is Mode.QUEUE and seen.admitted is None:
+            # Admitted since the queue was looked at, or put out and still there: the next look
+            # says which.
+            return
         running = [p for p in pods if p["status"].get("phase") in ("Running", "Succeeded")]
         if seen.started is None and len(running) >= work.pods:
             seen.started = self._now
