@@ -3,9 +3,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
-	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
@@ -39,9 +37,6 @@ func run() error {
 	case err := <-ended:
 		return err
 	case <-ctx.Done():
+		return server.Shutdown(context.Background())
 	}
-	if err := server.Shutdown(context.Background()); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
 }
