@@ -16,11 +16,21 @@ APP = "cert-manager"
 NAMESPACE = "cert-manager"
 WEBHOOK_PORT = 10250
 PARTS = ("controller", "webhook", "cainjector")
-HTTPS: network.Egress = {
-    "to": [{"ip_block": {"cidr": "0.0.0.0/0", "except_": [network.LINK_LOCAL]}}],
-    "ports": [{"protocol": "TCP", "port": port} for port in (80, 443)],
-}
-"""To an ACME server, and to what it checks, both anywhere."""
+SOLVER = "acmesolver"
+"""What answers an ACME server: a pod for each question, made by the controller."""
+CONTROLLER = {"app.kubernetes.io/name": "cert-manager", "app.kubernetes.io/component": "controller"}
+HTTP = 80
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcmeTraffic:
+    """Whom cert-manager calls when an ACME server signs."""
+
+    port: int
+    """Of the server, which may be anywhere."""
+    door: network.Egress
+    """The rule to reach the pods that answer plain HTTP: it looks for its own answer before it lets
+    the server look, and a load balancer's address may lead to the pods without leaving."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,13 +40,12 @@ class CertManagerArgs:
     chart: Path
     """Folder of its official chart."""
     images: Mapping[str, pulumi.Input[str]]
-    """Repository and tag of each of ``PARTS``."""
+    """Repository and tag of each of ``PARTS``, and of the ``SOLVER``."""
     pull_policy: str
     api_server: network.Egress
     nodes: str | None = None
     """CIDR of the machines that the API server calls webhooks from."""
-    acme: bool = False
-    """Whether it may call the world."""
+    acme: AcmeTraffic | None = None
     namespace: str = NAMESPACE
     protect: bool = True
 
@@ -55,6 +64,8 @@ class CertManager(pulumi.ComponentResource):
         )
         self._namespace = fenced.namespace
         fence = self._fence()
+        if args.acme:
+            self._let_out(args.acme)
         self._ready = charts.render(
             f"{name}-release",
             release="cert-manager",
@@ -74,12 +85,12 @@ class CertManager(pulumi.ComponentResource):
         args = self._args
         pulled = {"pullPolicy": args.pull_policy}
 
+        def image(name: str) -> dict[str, Any]:
+            found = pulumi.Output.from_input(args.images[name]).apply(_reference)
+            return {**pulled, "repository": found[0], "tag": found[1]}
+
         def part(name: str) -> dict[str, Any]:
-            image = pulumi.Output.from_input(args.images[name]).apply(_reference)
-            return {
-                "image": {**pulled, "repository": image[0], "tag": image[1]},
-                "serviceAnnotations": AT_ONCE,
-            }
+            return {"image": image(name), "serviceAnnotations": AT_ONCE}
 
         return {
             # They stay when the rest goes: without them every certificate is gone.
@@ -88,6 +99,7 @@ class CertManager(pulumi.ComponentResource):
             **part("controller"),
             "webhook": part("webhook"),
             "cainjector": part("cainjector"),
+            SOLVER: {"image": image(SOLVER)},
             # Runs once after an installation by helm, to ask whether that went well.
             "startupapicheck": {"enabled": False},
             "serviceAccount": {"create": True},
@@ -101,7 +113,21 @@ class CertManager(pulumi.ComponentResource):
             marks=labels(APP, self._name, "fence"),
             pods={},
             incoming=[charts.from_api_server(args.nodes, WEBHOOK_PORT)],
-            outgoing=[args.api_server, *([HTTPS] if args.acme else [])],
+            outgoing=[args.api_server],
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _let_out(self, acme: AcmeTraffic) -> None:
+        world: network.Egress = {
+            "to": [{"ip_block": {"cidr": "0.0.0.0/0", "except_": [network.LINK_LOCAL]}}],
+            "ports": [{"protocol": "TCP", "port": port} for port in (HTTP, acme.port)],
+        }
+        network.policy(
+            f"{self._name}-acme",
+            namespace=self._namespace,
+            marks=labels(APP, self._name, "fence"),
+            pods=CONTROLLER,
+            outgoing=[world, acme.door],
             opts=pulumi.ResourceOptions(parent=self),
         )
 

@@ -134,6 +134,8 @@ class Mesh(pulumi.ComponentResource):
             ],
             "volumeMounts": MOUNTS,
             "meshConfig": {
+                # Ways in are Gateways: no Ingress, whoever makes it, takes a name.
+                "ingressControllerMode": "OFF",
                 # Paths such as //x and /a%2Fb are what they mean before any rule looks at them.
                 "pathNormalization": {"normalization": "DECODE_AND_MERGE_SLASHES"},
                 "accessLogFile": "/dev/stdout",

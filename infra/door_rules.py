@@ -43,6 +43,7 @@ def _certificates(settings: Settings) -> Iterator[Problem]:
         )
     for name, value, whose in (
         ("email", door.email, Certificates.ACME),
+        ("authority", door.authority, Certificates.ACME),
         ("secret", door.secret, Certificates.GIVEN),
     ):
         if value is not None and kind is not whose:

@@ -1,9 +1,11 @@
 """The sections of a stack's settings about the way in from outside."""
 
+import ssl
 from enum import StrEnum
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import Field, StrictInt, StringConstraints
+from pydantic import AfterValidator, Field, StrictInt, StringConstraints
 
 from infra.sections import HOST, HostName, Section, setting
 
@@ -11,6 +13,29 @@ NodePort = Annotated[StrictInt, Field(ge=30000, le=32767)]
 NODE_PORTS = "a whole number from 30000 to 32767"
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 Domain = HostName
+
+
+def _certificates(text: str) -> str:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
+    except ssl.SSLError as error:
+        raise ValueError("not certificates") from error
+    return text
+
+
+def _port(url: str) -> str:
+    _ = urlsplit(url).port  # else a ValueError
+    return url
+
+
+Server = Annotated[
+    str,
+    StringConstraints(pattern=rf"^https://{HOST}(:[0-9]{{1,5}})?/\S*$"),
+    AfterValidator(_port),
+]
+# Nothing else, for a private key is soon pasted, too.
+_PEM = r"(-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*)+"
+Authority = Annotated[str, StringConstraints(pattern=f"^{_PEM}$"), AfterValidator(_certificates)]
 Revision = Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]{0,28}[a-z0-9])?$")]
 
 
@@ -45,8 +70,12 @@ class FrontDoor(Section):
             "an e-mail address; for acme only",
         )
     )
-    server: Annotated[str, StringConstraints(pattern=rf"^https://{HOST}(:[0-9]{{1,5}})?/\S*$")] = (
-        setting(LETS_ENCRYPT, "The ACME server.", "an https URL")
+    server: Server = setting(LETS_ENCRYPT, "The ACME server.", "an https URL")
+    authority: Authority | None = setting(
+        None,
+        "By which the ACME server itself is known, if no public authority signed its certificate: "
+        "a company's own.",
+        "certificates (PEM), and nothing else; for acme only",
     )
     secret: HostName | None = setting(
         None,

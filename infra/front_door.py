@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import pulumi
 
 from components import network
-from components.certificates import PARTS, CertManager, CertManagerArgs
+from components.certificates import PARTS, SOLVER, AcmeTraffic, CertManager, CertManagerArgs
 from components.door import (
     Acme,
     FrontDoor,
@@ -17,6 +18,8 @@ from components.door import (
     gateway_pods,
     meter_pods,
 )
+from components.door.gateway import HTTPS
+from components.door.plain import HTTP_POD
 from components.hub import proxy_pods
 from components.hub.names import PROXY_PORT
 from components.mesh import CONTROL_PLANE, XDS_PORT, Mesh, MeshArgs
@@ -27,6 +30,7 @@ from components.tenant import MODEL_PORTS, model_pods
 from infra import charts
 from infra.clouds import HUB, TRACKING
 from infra.doors import Certificates
+from infra.doors import FrontDoor as Section
 from infra.images import LOADED, operator_image
 from infra.models import count_requests
 from infra.sections import Operators
@@ -60,11 +64,11 @@ def build(
         "cert-manager",
         CertManagerArgs(
             chart=charts.chart("cert-manager"),
-            images={part: operator(settings, f"cert-manager-{part}") for part in PARTS},
+            images={p: operator(settings, f"cert-manager-{p}") for p in (*PARTS, SOLVER)},
             pull_policy=settings.images.pull_policy.value,
             api_server=api_server,
             nodes=nodes,
-            acme=section.certificates is Certificates.ACME,
+            acme=_acme_traffic(section),
             protect=settings.protects("cert-manager"),
         ),
         opts,
@@ -163,11 +167,20 @@ def _signer(settings: Settings) -> Acme | OwnAuthority | GivenSecret:
     section = settings.front_door
     match section.certificates:
         case Certificates.ACME:
-            return Acme(server=section.server, email=section.email or "")
+            return Acme(
+                server=section.server, email=section.email or "", authority=section.authority
+            )
         case Certificates.OWN:
             return OwnAuthority()
         case Certificates.GIVEN:
             return GivenSecret(name=section.secret or "")
+
+
+def _acme_traffic(section: Section) -> AcmeTraffic | None:
+    if section.certificates is not Certificates.ACME:
+        return None
+    port = urlsplit(section.server).port or HTTPS
+    return AcmeTraffic(port=port, door=network.egress([gateway_pods()], HTTP_POD))
 
 
 def _node_ports(settings: Settings) -> tuple[int, int] | None:

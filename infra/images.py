@@ -33,6 +33,7 @@ OPERATORS = {
     "cert-manager-controller": "cert-manager",
     "cert-manager-webhook": "cert-manager",
     "cert-manager-cainjector": "cert-manager",
+    "cert-manager-acmesolver": "cert-manager",
     "kueue": "kueue",
     "cluster-autoscaler": "cluster-autoscaler",
 }

@@ -22,6 +22,7 @@ from components.model_pod import Images
 from components.seldon import Seldon, SeldonArgs, definition
 from infra import charts, registry
 from infra.clouds import Foundation
+from infra.doors import Certificates
 from infra.front_door import Door, operator
 from infra.images import tagged
 from infra.models import CPU_PERCENT, Gpu, Model, Strategy, count_requests
@@ -191,6 +192,7 @@ def _access(settings: Settings, door: Door, opts: pulumi.ResourceOptions) -> Mod
                 for name, model in settings.models.items()
                 if model.anonymous
             ],
+            challenges=settings.front_door.certificates is Certificates.ACME,
             ready=door.ready,
         ),
         opts,

@@ -127,10 +127,12 @@ _OPERATORS = {
         _operator("cert-manager-controller", "cert-manager"),
         _operator("cert-manager-webhook", "cert-manager"),
         _operator("cert-manager-cainjector", "cert-manager"),
+        _operator("cert-manager-acmesolver", "cert-manager"),
         _operator("kueue", "kueue"),
         _operator("cluster-autoscaler", "cluster-autoscaler"),
     )
 }
+CHALLENGED = ("cert-manager-acmesolver",)
 _NOTEBOOKS = ("hub", "proxy", "notebook", "notebook-spark")
 _SERVING = ("model-server", "storage-initializer")
 
@@ -158,7 +160,12 @@ def rig_images() -> list[str]:
 
 def operator_images() -> list[str]:
     """Operators of other projects, for stacks that cannot pull the official images."""
-    return [name for name in OPERATORS if name not in toolchain.QUEUE]
+    return [name for name in OPERATORS if name not in (*toolchain.QUEUE, *CHALLENGED)]
+
+
+def challenged_images() -> list[str]:
+    """The same for stacks that an ACME server asks: what answers it."""
+    return list(CHALLENGED)
 
 
 def queue_images() -> list[str]:
@@ -177,7 +184,7 @@ def find(name: str) -> Image:
     if image := _RIG.get(name) or _OPERATORS.get(name):
         return image
     names = [*platform_images(), *notebook_images(), *serving_images(), *rig_images()]
-    names += [*operator_images(), *queue_images()]
+    names += [*operator_images(), *queue_images(), *challenged_images()]
     if name not in names:
         raise ImageError(f"no image named {name!r}; there are {', '.join(names)}")
     return _PROGRAMS.get(name) or Image(name=name, folder=IMAGES / name, base=base_of(name))
@@ -209,8 +216,15 @@ def _operators(settings: Mapping[str, Any]) -> list[str]:
     cluster: Mapping[str, Any] = settings.get("spillway:cluster") or {}
     if images.get("operators") != "built":
         return []
-    door = operator_images() if settings.get("spillway:domain") else []
+    door = _door(settings) if settings.get("spillway:domain") else []
     return [*door, *(queue_images() if cluster.get("pools") else [])]
+
+
+def _door(settings: Mapping[str, Any]) -> list[str]:
+    said: Mapping[str, Any] = settings.get("spillway:frontDoor") or {}
+    # As where nothing is said.
+    asked = said.get("certificates", "acme") == "acme"
+    return [*operator_images(), *(challenged_images() if asked else [])]
 
 
 def _models(settings: Mapping[str, Any]) -> list[str]:

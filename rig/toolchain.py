@@ -450,6 +450,15 @@ TOOLS = (
         everyday=False,
     ),
     Tool(
+        name="pebble",
+        module="pebble",
+        packages={
+            name: f"github.com/letsencrypt/pebble/v2/cmd/{name}"
+            for name in ("pebble", "pebble-challtestsrv")
+        },
+        everyday=False,
+    ),
+    Tool(
         name="kueue",
         module="kueue",
         packages={"kueue": "sigs.k8s.io/kueue/cmd/kueue"},
@@ -489,6 +498,7 @@ TOOLS = (
             "cert-manager-controller": "./controller",
             "cert-manager-webhook": "./webhook",
             "cert-manager-cainjector": "./cainjector",
+            "cert-manager-acmesolver": "./acmesolver",
         },
         variables=_CERT_MANAGER_VERSION,
         everyday=False,

@@ -38,6 +38,16 @@ HOSTS = "a list of host names without scheme, port or path"
 KUBECONFIG = "the text of a kubeconfig"
 TOP = "cloud, namespace, protect, domain, kubeconfig, aws, gcp, cluster, joinToken, queue, images"
 
+AUTHORITY = """\
+-----BEGIN CERTIFICATE-----
+MIHrMIGeoAMCAQICAQEwBQYDK2VwMBQxEjAQBgNVBAMMCWEgY29tcGFueTAgFw0y
+NjAxMDEwMDAwMDBaGA8yMTI2MDEwMTAwMDAwMFowFDESMBAGA1UEAwwJYSBjb21w
+YW55MCowBQYDK2VwAyEAoz16q5c+AX4LPZFKCQrYiIqgPiGHo8NaSXZ1udm64QWj
+EzARMA8GA1UdEwEB/wQFMAMBAf8wBQYDK2VwA0EABGRP7OMESNcXNpXta3eL3uWH
+iJbNiHs/cqkPps2n0Vz7jOSrq7p6lAB/kt01B1alMX1G0uonSa07H9HdpS/UAg==
+-----END CERTIFICATE-----
+"""
+
 WRONG = [
     # --- keys nobody reads
     Wrong(
@@ -853,6 +863,41 @@ WRONG_PROD = [
         "frontDoor.email",
         "a@example.com",
         "it is for certificates: acme only",
+    ),
+    WrongProd(
+        "an ACME server at a port that is none",
+        {"frontDoor.server": "https://acme.example.com:70000/directory"},
+        "frontDoor.server",
+        "https://acme.example.com:70000/directory",
+        "an https URL",
+    ),
+    WrongProd(
+        "an authority of a server that is not asked",
+        {"frontDoor": {"certificates": "own", "authority": AUTHORITY}},
+        "frontDoor.authority",
+        "-----BEGIN CERTIFICATE-----",
+        "it is for certificates: acme only",
+    ),
+    WrongProd(
+        "an authority that is a file",
+        {"frontDoor.authority": "/etc/ssl/company.pem"},
+        "frontDoor.authority",
+        "/etc/ssl/company.pem",
+        "certificates (PEM), and nothing else",
+    ),
+    WrongProd(
+        "an authority cut short",
+        {"frontDoor.authority": AUTHORITY.replace("MIHr", "")},
+        "frontDoor.authority",
+        "-----BEGIN CERTIFICATE-----",
+        "certificates (PEM), and nothing else",
+    ),
+    WrongProd(
+        "an authority with its key",
+        {"frontDoor.authority": AUTHORITY + AUTHORITY.replace("CERTIFICATE", "PRIVATE KEY")},
+        "frontDoor.authority",
+        "-----BEGIN CERTIFICATE-----",
+        "certificates (PEM), and nothing else",
     ),
     WrongProd(
         "an authority nobody knows",

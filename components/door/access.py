@@ -12,6 +12,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.door.plain import CHALLENGES, HTTP_POD
 from components.labels import labels, metadata
 
 APP = "front-door"
@@ -60,6 +61,8 @@ class ModelAccessArgs:
     tenants: Sequence[str]
     anonymous: Sequence[Open] = ()
     """Models that anybody may call."""
+    challenges: bool = False
+    """Whether an ACME server looks for answers under the name, too."""
     ready: Sequence[pulumi.Resource] = ()
     """What knows these kinds of objects."""
 
@@ -120,6 +123,10 @@ class ModelAccess(pulumi.ComponentResource):
         args = self._args
         # What is not listed is refused, so the other names are.
         rules: list[dict[str, Any]] = [{"to": [{"operation": {"notHosts": self._hosts}}]}]
+        if args.challenges:
+            operation = {"hosts": self._hosts, "methods": ["GET"], "paths": [f"{CHALLENGES}*"]}
+            # In HTTPS there is nothing at that path.
+            rules.append({"to": [{"operation": {**operation, "ports": [str(HTTP_POD)]}}]})
         for tenant in args.tenants:
             anybody = f"{args.issuer}/system:serviceaccount:{tenant}:*"
             own = {"from": [{"source": {"requestPrincipals": [anybody]}}]}

@@ -9,7 +9,15 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components import charts, network
-from components.door.issuers import Certificates, CertificatesArgs, Signer
+from components.door.issuers import Acme, Certificates, CertificatesArgs, Signer
+from components.door.plain import (
+    ANSWERS,
+    HTTP,
+    HTTP_POD,
+    SOLVER_PORT,
+    PlainHttp,
+    PlainHttpArgs,
+)
 from components.door.routes import NETWORKING, Route, virtual_service
 from components.labels import AT_ONCE, labels, metadata
 from components.namespace import FencedNamespace, FencedNamespaceArgs
@@ -20,9 +28,8 @@ RELEASE = "istio-ingressgateway"
 """The chart makes the label ``istio: ingressgateway`` of it, by which Istio's own examples go."""
 CHOSEN = {"istio": "ingressgateway"}
 TITLE = "front-door"
-HTTP, HTTPS = 80, 443
-HTTP_POD, HTTPS_POD = 8080, 8443
-"""Ports of the pods: above 1024, so that nobody needs to be root."""
+HTTPS = 443
+HTTPS_POD = 8443
 STATISTICS = 15090
 """Port of the pods where Envoy says what it counted, at /stats/prometheus."""
 UID = 1337
@@ -84,7 +91,7 @@ class FrontDoor(pulumi.ComponentResource):
             name,
             CertificatesArgs(
                 namespace=self.namespace,
-                hosts=[*(route.host for route in args.routes), args.models],
+                hosts=self._hosts,
                 signer=args.signer,
             ),
             pulumi.ResourceOptions(parent=self, depends_on=list(args.ready)),
@@ -100,6 +107,7 @@ class FrontDoor(pulumi.ComponentResource):
             # The control plane fills in the image when the pod is made.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[*args.ready, fence]),
         )
+        self._plain_http(pods)
         gateway = self._gateway(pods)
         for route in args.routes:
             virtual_service(
@@ -109,6 +117,15 @@ class FrontDoor(pulumi.ComponentResource):
                 pulumi.ResourceOptions(parent=self, depends_on=[gateway]),
             )
         self.register_outputs({"certificate": self.certificate, "namespace": self.namespace})
+
+    @property
+    def _hosts(self) -> list[str]:
+        return [*(route.host for route in self._args.routes), self._args.models]
+
+    @property
+    def _asked(self) -> bool:
+        """Whether an ACME server looks for answers here."""
+        return isinstance(self._args.signer, Acme)
 
     def _values(self) -> dict[str, Any]:
         args = self._args
@@ -158,8 +175,24 @@ class FrontDoor(pulumi.ComponentResource):
                 args.control_plane,
                 *(network.egress([route.pods], route.target_port) for route in args.routes),
                 *args.servers,
+                *([network.egress([ANSWERS], SOLVER_PORT)] if self._asked else []),
             ],
             opts=self._child,
+        )
+
+    def _plain_http(self, pods: pulumi.Resource) -> None:
+        args = self._args
+        PlainHttp(
+            f"{self._name}-plain",
+            PlainHttpArgs(
+                namespace=self.namespace,
+                chosen=CHOSEN,
+                hosts=self._hosts,
+                https_port=args.node_ports[1] if args.node_ports else None,
+                challenges=self._asked,
+                ready=[pods, *args.ready],
+            ),
+            self._child,
         )
 
     def _gateway(self, pods: pulumi.Resource) -> k8s.apiextensions.CustomResource:
@@ -176,11 +209,6 @@ class FrontDoor(pulumi.ComponentResource):
             spec={
                 "selector": CHOSEN,
                 "servers": [
-                    {
-                        "port": {"number": HTTP, "name": "http", "protocol": "HTTP"},
-                        "hosts": hosts,
-                        "tls": {"httpsRedirect": True},
-                    },
                     {
                         "port": {"number": HTTPS, "name": "https", "protocol": "HTTPS"},
                         "hosts": hosts,

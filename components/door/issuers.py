@@ -1,12 +1,13 @@
 """Who signs a certificate: an ACME server, an authority of the cluster's own, or nobody."""
 
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.labels import labels, metadata
+from components.labels import DNS_LABEL, labels, metadata
 
 APP = "front-door"
 GROUP = "cert-manager.io"
@@ -23,6 +24,8 @@ class Acme:
 
     server: str
     email: str
+    authority: str | None = None
+    """Certificates (PEM) by which the server itself is known, if no public authority signed its."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,19 +76,21 @@ class Certificates(pulumi.ComponentResource):
         self.register_outputs({"secret": self.secret})
 
     def _acme(self, signer: Acme) -> "Issuer":
-        solver = {"http01": {"ingress": {"ingressClassName": "istio"}}}
-        account = {"name": f"{self._name}-acme-account"}
-        return self._issuer(
-            "acme",
-            {
-                "acme": {
-                    "server": signer.server,
-                    "email": signer.email,
-                    "privateKeySecretRef": account,
-                    "solvers": [solver],
-                }
-            },
-        )
+        # Nobody serves the class: the way to the answers is ``components.door.plain``.
+        solver = {
+            "ingressClassName": self._name,
+            "serviceType": "ClusterIP",
+            "podTemplate": {"metadata": {"labels": {DNS_LABEL: "denied"}}},
+        }
+        server: dict[str, object] = {
+            "server": signer.server,
+            "email": signer.email,
+            "privateKeySecretRef": {"name": f"{self._name}-acme-account"},
+            "solvers": [{"http01": {"ingress": solver}}],
+        }
+        if signer.authority:
+            server["caBundle"] = base64.b64encode(signer.authority.encode()).decode()
+        return self._issuer("acme", {"acme": server})
 
     def _own(self) -> "Issuer":
         itself, authority = self._issuer("itself", {"selfSigned": {}}), f"{self._name}-authority"

@@ -13,6 +13,7 @@ from rig.node import machine
 
 HERE = Path(__file__).parent
 LAST = (
+    "test_acme.py",
     # Its callers want the cores for themselves, and by then the other tests have ended.
     "test_front_door.py",
     "test_login.py",

@@ -27,7 +27,7 @@ from components import (
 )
 from components.batch import BatchScoring, BatchScoringArgs
 from components.certificates import PARTS as PARTS_OF_CERT_MANAGER
-from components.certificates import CertManager, CertManagerArgs
+from components.certificates import SOLVER, CertManager, CertManagerArgs
 from components.cluster.autoscaler import Autoscaler, AutoscalerArgs, ScaledPool
 from components.cluster.devices import DevicePlugin, DevicePluginArgs
 from components.cluster.nodes import NodePool
@@ -36,6 +36,7 @@ from components.cluster.queue import Queue, QueueArgs, QueuedPool
 from components.cluster.reaper import NodeReaper, NodeReaperArgs
 from components.cluster.spend_guard import SpendGuard, SpendGuardArgs
 from components.door.issuers import Certificates, CertificatesArgs
+from components.door.plain import PlainHttp, PlainHttpArgs
 from components.hub.proxy import Proxy, ProxyArgs
 from components.hub.puller import Puller, PullerArgs
 from components.hub.viewer import Viewer, ViewerArgs
@@ -297,7 +298,7 @@ def cert_manager(name: str = "cert-manager", **changes: Any) -> CertManager:
     defaults = {
         "namespace": name,
         "chart": CHART,
-        "images": {part: f"example.com/{part}:1" for part in PARTS_OF_CERT_MANAGER},
+        "images": {part: f"example.com/{part}:1" for part in (*PARTS_OF_CERT_MANAGER, SOLVER)},
         "pull_policy": PullPolicy.IF_NOT_PRESENT,
         "api_server": API_SERVER,
         "nodes": NODES,
@@ -423,6 +424,16 @@ def front_door(name: str = "front-door", **changes: Any) -> door.FrontDoor:
     return door.FrontDoor(name, door.FrontDoorArgs(**{**defaults, **changes}))
 
 
+def plain_http(name: str = "front-door-plain", **changes: Any) -> PlainHttp:
+    defaults = {
+        "namespace": "front-door",
+        "chosen": door.CHOSEN,
+        "hosts": ["hub.example.com", "models.example.com"],
+        "challenges": True,
+    }
+    return PlainHttp(name, PlainHttpArgs(**{**defaults, **changes}))
+
+
 def request_meter(name: str = "request-meter", **changes: Any) -> door.RequestMeter:
     defaults = {
         "namespace": "front-door",
@@ -517,6 +528,7 @@ def batch(name: str = "nightly", **changes: Any) -> BatchScoring:
 
 PARTS = {
     "spillway:index:Certificates": certificates,
+    "spillway:index:PlainHttp": plain_http,
     "spillway:index:RequestMeter": request_meter,
     "spillway:index:Proxy": proxy,
     "spillway:index:Viewer": viewer,

@@ -26,6 +26,7 @@ from components.cluster.spend_guard import SpendGuard
 from components.door.access import ModelAccess
 from components.door.issuers import Certificates
 from components.door.meter import RequestMeter
+from components.door.plain import PlainHttp
 from components.guard import Guard
 from components.hub.proxy import Proxy
 from components.hub.puller import Puller
@@ -68,6 +69,7 @@ STATELESS = (
     Guard,
     ModelAccess,
     ModelDeployment,
+    PlainHttp,
     RequestMeter,
     TenantRoles,
     Proxy,

@@ -1,5 +1,6 @@
 """The whole program of a stack file, without a cluster."""
 
+import base64
 import json
 import os
 
@@ -7,6 +8,7 @@ import builders
 import pulumi
 import pytest
 from recording import recorded
+from wrong_configs import AUTHORITY
 
 from infra import charts, stack
 from infra.images import content_tag
@@ -92,3 +94,16 @@ def test_the_gateway_listens_to_the_control_plane_of_this_version(said, revision
     assert mesh["revision"] == gateway["revision"] == revision
     injection = {"name": "injection", "configMap": {"name": f"istio-sidecar-injector-{revision}"}}
     assert injection in mesh["volumes"]
+
+
+def test_a_companys_own_acme_server_is_believed_and_called_at_its_port(engine, resolve):
+    door = json.loads(builders.stack_config("prod")["spillway:frontDoor"])
+    own = {"server": "https://ca.example.com:9000/acme/directory", "authority": AUTHORITY}
+
+    run(resolve, "prod", **{"spillway:frontDoor": json.dumps({**door, **own})})
+
+    server = engine.named("front-door-acme-issuer")["spec"]["acme"]
+    assert server["server"] == own["server"]
+    assert base64.b64decode(server["caBundle"]).decode() == AUTHORITY
+    world, _ = engine.named("cert-manager-acme")["spec"]["egress"]
+    assert [port["port"] for port in world["ports"]] == [80, 9000]
