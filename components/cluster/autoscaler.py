@@ -29,7 +29,7 @@ EXPANDER = "cluster-autoscaler-priority-expander"
 CONFIG_FOLDER = "/etc/spillway"
 CONFIG_FILE = "cloud.conf"
 UNNEEDED_SECONDS = 2 * 60
-"""Nobody needs a machine for so long, and it goes: about half of what the next one takes to come."""
+"""Nobody needs a machine for so long, and it goes: half of what the next one takes to come."""
 PROVISION_SECONDS = 15 * 60
 """A machine that is no node by then is given back, and another is tried."""
 OLDEST_ON_GCE = (1, 37)
