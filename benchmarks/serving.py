@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +21,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.bench_rig import PEOPLE, TENANT, BenchRig
+from benchmarks.cpu_use import Clock
 from benchmarks.errors import BenchmarkError
 from benchmarks.model_load import Order, seconds_of_each
 from benchmarks.report import Report, Row
@@ -35,6 +36,7 @@ from rig.steps import console, step
 HOST = "models.spillway.localhost"
 HTTPS = 30443
 DOOR = "front-door"
+GATEWAY = "istio=ingressgateway"
 MODEL, SHADOWED = "iris", "shadowed"
 BODY = json.dumps(
     {
@@ -73,7 +75,7 @@ def serving(bench: BenchRig) -> Report:
     declare(bench, {MODEL: version(1)})
     with tempfile.TemporaryDirectory(dir=bench.layout.state) as folder:
         callers = Callers(bench, Path(folder))
-        rows = [*_overhead(callers), *_shadow(bench, callers), *_routes(bench)]
+        rows = [*_overhead(bench, callers), *_shadow(bench, callers), *_routes(bench)]
     notes = (
         f"A scikit-learn model of four numbers, one server, one row a request, {SECONDS} s a "
         f"round, {ROUNDS} rounds of each in turn; ratios are medians of the rounds' ratios.",
@@ -180,22 +182,55 @@ class Callers:
 def pods(bench: BenchRig, model: str, *more: str) -> list[dict[str, Any]]:
     """The servers of a model; ``more`` are further conditions on their labels."""
     chosen = ",".join([f"app.kubernetes.io/instance={model},{ROLE_LABEL}=model", *more])
-    found = json.loads(bench.kubectl.run("get", "pods", "-n", TENANT, "-l", chosen, "-o", "json"))
+    return _pods(bench, TENANT, chosen)
+
+
+def _pods(bench: BenchRig, namespace: str, chosen: str) -> list[dict[str, Any]]:
+    words = ("get", "pods", "-n", namespace, "-l", chosen, "-o", "json")
+    found = json.loads(bench.kubectl.run(*words))
     return [pod for pod in found["items"] if "deletionTimestamp" not in pod["metadata"]]
 
 
 # -- what is measured -----------------------------------------------------------------------------
 
 
-def _overhead(callers: Callers) -> list[Row]:
+@dataclass(frozen=True)
+class Work:
+    """A round as fast as it goes, and what a request of it took of a core: seconds."""
+
+    round: Round
+    door: float
+    server: float
+
+
+def _overhead(bench: BenchRig, callers: Callers) -> list[Row]:
     steady: list[tuple[Round, Round]] = []
-    full: list[tuple[Round, Round]] = []
+    full: list[tuple[Work, Work]] = []
     for number in range(1, ROUNDS + 1):
         with step(f"door and pod in turn, round {number} of {ROUNDS}"):
             steady.append((callers.door(RATE), callers.pod(RATE)))
-            full.append((callers.door(None), callers.pod(None)))
-        console.print(f"  {full[-1][0].rate:.0f} and {full[-1][1].rate:.0f} requests/s")
+            full.append((_work(bench, callers.door), _work(bench, callers.pod)))
+        rates = [work.round.rate for work in full[-1]]
+        console.print(f"  {rates[0]:.0f} and {rates[1]:.0f} requests/s")
+    return [*_times(steady), *_rates(full)]
 
+
+def _work(bench: BenchRig, ask: Callable[[int | None], Round]) -> Work:
+    server, door = (
+        Clock(bench.layout.cgroup, [pod["metadata"]["uid"] for pod in found])
+        for found in (pods(bench, MODEL), _pods(bench, DOOR, GATEWAY))
+    )
+    before = server.seconds(), door.seconds()
+    done = ask(None)
+    asked = len(done.times)
+    return Work(
+        done,
+        door=(door.seconds() - before[1]) / asked,
+        server=(server.seconds() - before[0]) / asked,
+    )
+
+
+def _times(steady: Sequence[tuple[Round, Round]]) -> list[Row]:
     def at(share: float, goal: str = "") -> Row:
         ratios = [door.slow(share) / pod.slow(share) for door, pod in steady]
         door, pod = (
@@ -204,16 +239,27 @@ def _overhead(callers: Callers) -> list[Row]:
         what = f"p{share * 100:.0f} at {RATE} requests/s, door ÷ direct"
         return _ratio(f"{what} ({door:.1f} and {pod:.1f} ms)", ratios, goal)
 
-    rates = [door.rate / pod.rate for door, pod in full]
-    each = [statistics.median(pair[side].rate for pair in full) for side in (0, 1)]
+    return [at(0.5), at(0.99, f"≤ {SLOWER}")]
+
+
+def _rates(full: Sequence[tuple[Work, Work]]) -> list[Row]:
+    rates = [door.round.rate / pod.round.rate for door, pod in full]
+    each = [statistics.median(pair[side].round.rate for pair in full) for side in (0, 1)]
+
+    def core(what: str, seconds: Sequence[float]) -> Row:
+        shown = [f"{1000 * one:.2f}" for one in seconds]
+        median = 1000 * statistics.median(seconds)
+        return Row(what=what, result=f"{median:.2f} ms", samples=", ".join(shown))
+
     return [
-        at(0.5),
-        at(0.99, f"≤ {SLOWER}"),
         _ratio(
             f"requests/s as fast as they go, door ÷ direct ({each[0]:.0f} and {each[1]:.0f})",
             rates,
             f"≥ {THROUGHPUT}",
         ),
+        core("of it, a request's time on a core: the door", [door.door for door, _ in full]),
+        core("the server behind the door", [door.server for door, _ in full]),
+        core("the server asked directly", [pod.server for _, pod in full]),
     ]
 
 
