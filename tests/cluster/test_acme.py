@@ -126,6 +126,16 @@ def test_every_name_is_proved_and_shows_the_servers_certificate(door, first, aut
     assert ask(browser, {}).status_code == 403
 
 
+def test_what_answered_the_server_is_gone(door, first):
+    def gone(kind: str) -> bool | None:
+        left = [one["metadata"]["name"] for one in door.get(kind, "-n", DOOR)]
+        return not [name for name in left if name.startswith(("cm-acme", SECRET))] or None
+
+    for kind in ("challenges", "pods", "services", "ingresses"):
+        # A pod takes its time to end.
+        until(lambda kind=kind: gone(kind), 60, f"the end of {kind}")
+
+
 def test_in_plain_http_there_is_nothing_but_the_way_to_https_and_answers_to_the_server(browser):
     def answer(host: str, path: str, method: str = "GET") -> requests.Response:
         there = f"http://{host}:{HTTP_DOOR}{path}"
@@ -141,12 +151,6 @@ def test_in_plain_http_there_is_nothing_but_the_way_to_https_and_answers_to_the_
     assert answer(MODELS, CHALLENGE).status_code == 503
     for path in (served.PATH, f"{CHALLENGE}/../../../seldon", "/.well-known/other"):
         assert answer(MODELS, path).status_code == 403
-
-
-def test_what_answered_the_server_is_gone(door, first):
-    for kind in ("challenges", "pods", "services", "ingresses"):
-        left = [one["metadata"]["name"] for one in door.get(kind, "-n", DOOR)]
-        assert not [name for name in left if name.startswith(("cm-acme", SECRET))], kind
 
 
 def test_what_cert_manager_writes_is_no_change_for_the_next_up(door, first):
