@@ -206,6 +206,7 @@ class Work:
 
 def _overhead(bench: BenchRig, callers: Callers) -> list[Row]:
     steady: list[tuple[Round, Round]] = []
+    clocks = _clock(bench, _pods(bench, DOOR, GATEWAY)), _clock(bench, pods(bench, MODEL))
     full: list[tuple[Work, Work]] = []
     with step("a round that does not count"):
         # Connections are made, and code runs for the first time.
@@ -213,25 +214,25 @@ def _overhead(bench: BenchRig, callers: Callers) -> list[Row]:
     for number in range(1, ROUNDS + 1):
         with step(f"door and pod in turn, round {number} of {ROUNDS}"):
             steady.append((callers.door(RATE), callers.pod(RATE)))
-            full.append((_work(bench, callers.door), _work(bench, callers.pod)))
+            full.append((_work(clocks, callers.door), _work(clocks, callers.pod)))
         rates = [work.round.rate for work in full[-1]]
         console.print(f"  {rates[0]:.0f} and {rates[1]:.0f} requests/s")
     return [*_times(steady), *_rates(full)]
 
 
-def _work(bench: BenchRig, ask: Callable[[int | None], Round]) -> Work:
-    server, door = (
-        Clock(bench.layout.cgroup, [pod["metadata"]["uid"] for pod in found])
-        for found in (pods(bench, MODEL), _pods(bench, DOOR, GATEWAY))
-    )
-    before = server.seconds(), door.seconds()
+def _clock(bench: BenchRig, found: Sequence[dict[str, Any]]) -> Clock:
+    return Clock(bench.layout.cgroup, [pod["metadata"]["uid"] for pod in found])
+
+
+def _work(clocks: tuple[Clock, Clock], ask: Callable[[int | None], Round]) -> Work:
+    """Of the door and of the server."""
+    before = [clock.seconds() for clock in clocks]
     done = ask(None)
-    asked = len(done.times)
-    return Work(
-        done,
-        door=(door.seconds() - before[1]) / asked,
-        server=(server.seconds() - before[0]) / asked,
+    after = [clock.seconds() for clock in clocks]
+    door, server = (
+        (end - begin) / len(done.times) for begin, end in zip(before, after, strict=True)
     )
+    return Work(done, door=door, server=server)
 
 
 def _times(steady: Sequence[tuple[Round, Round]]) -> list[Row]:

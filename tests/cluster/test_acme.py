@@ -4,7 +4,6 @@ import json
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -178,12 +177,11 @@ def handshakes(bed: Testbed, authority: Pebble) -> Iterator[list[int | str]]:
     ended = threading.Event()
 
     def knock() -> None:
-        while not ended.is_set():
+        while not ended.wait(EVERY):
             try:
                 seen.append(shown(bed, HUB, authority))
             except OSError as error:  # of which those of TLS are some
                 seen.append(str(error))
-            time.sleep(EVERY)
 
     thread = threading.Thread(target=knock)
     thread.start()

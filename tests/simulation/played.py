@@ -17,7 +17,7 @@ FLAGS = [
     "--scale-down-unready-time=5s",
     "--v=2",
 ]
-"""Over the stack's: nobody wants to wait ten minutes."""
+"""Over the stack's: nobody wants to wait for minutes."""
 SECONDS = 90
 QUEUED = {"kueue.x-k8s.io/queue-name": "default"}
 JOBS = "/apis/batch/v1/namespaces/team/jobs"

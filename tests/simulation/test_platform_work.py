@@ -25,7 +25,7 @@ from test_hub_code import DOCUMENT, profile, team
 from test_spark_login import FOLDER, POD, SPARK
 
 from components.cluster.gpu_pods import Gpus
-from components.cluster.nodes import POOL_LABEL, NodePool
+from components.cluster.nodes import GPU, POOL_LABEL, NodePool
 from infra import settings as stack_settings
 from infra.people import Tenant
 from infra.sections import Cluster
@@ -37,7 +37,7 @@ from rig.node.machine import wait_for
 from rig.simulation import Fleet, Group
 from rig.simulation.stages import WORK
 from rig.simulation.stand import CONTEXT, standing
-from rig.simulation.work import RESTRICTED
+from rig.simulation.work import IMAGE, RESTRICTED
 from rig.status import report
 from rig.status.summary import Status
 
@@ -57,7 +57,6 @@ CONFIG = {
 }
 JOBS = "/apis/batch/v1/namespaces/vision/jobs"
 MODELS = "/apis/apps/v1/namespaces/vision/deployments"
-IMAGE = "nowhere.example/nothing:1"
 L4 = Gpus(accelerator="l4")
 Object = dict[str, Any]
 
@@ -150,7 +149,7 @@ def executor(driver: Object) -> Object:
     pod["spec"]["nodeSelector"] = of("node.selector")
     pod["spec"]["containers"][0] |= {
         "image": IMAGE,
-        "resources": {"limits": {"nvidia.com/gpu": said["spark.executor.resource.gpu.amount"]}},
+        "resources": {"limits": {GPU: said["spark.executor.resource.gpu.amount"]}},
     }
     return pod
 
