@@ -1,6 +1,6 @@
 """Fixtures for all tests. What tests import is elsewhere: there is more than one conftest."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
@@ -9,6 +9,8 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 CLUSTER = "tests/cluster/"
+PRINTED = 30
+"""Lines of what a failed test printed: an `up` prints hundreds, and errors come last."""
 
 
 class SideBySide(LoadScopeScheduling):
@@ -23,6 +25,17 @@ class SideBySide(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SideBySide:
     """With ``--numprocesses``."""
     return SideBySide(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    report.sections = [(title, last(text)) for title, text in report.sections]
+    return report
+
+
+def last(text: str) -> str:
+    return "".join(text.splitlines(keepends=True)[-PRINTED:])
 
 
 @pytest.fixture(autouse=True)

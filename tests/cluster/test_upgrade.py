@@ -291,9 +291,16 @@ def test_a_server_that_starts_afterwards_has_the_new_image_and_the_old_home(
     assert roll.ada.read("kept.txt") == "still here"
 
 
-def test_a_teams_packages_are_there_for_the_team_alone(bed: Testbed, roll: Roll) -> None:
-    alan = bed.person("alan")
-    alan.end()
+@pytest.fixture
+def alan(bed: Testbed) -> Iterator[Person]:
+    """Somebody of the other team, without a server before and after."""
+    person = bed.person("alan")
+    person.end()
+    yield person
+    person.end()
+
+
+def test_a_teams_packages_are_there_for_the_team_alone(roll: Roll, alan: Person) -> None:
     assert alan.start(profile="small").status_code in (201, 202)
     alan.ready()
     assert alan.run(IMPORT).strip() == PACKAGE.partition("==")[2]
@@ -303,4 +310,3 @@ def test_a_teams_packages_are_there_for_the_team_alone(bed: Testbed, roll: Roll)
         roll.ada.ready()
     with pytest.raises(NotDone, match=f"ModuleNotFoundError: No module named '{MODULE}'"):
         roll.ada.run(IMPORT)
-    alan.end()
