@@ -6,7 +6,6 @@ how many seconds of the trace went by in each, and amounts (GPU-hours, dollars) 
 """
 
 import json
-import statistics
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -263,20 +262,31 @@ class History:
                 total += self.hours(end - node.up) * prices[node.pool]
         return total
 
-    def waits(self, tenant: str | None = None, kind: Kind | None = None) -> Sequence[float]:
-        """Minutes of the trace from submission to start, shortest first; of what did start."""
+    def lent(self, work: Work) -> bool:
+        """Whether it wants more of the company's GPUs than are its tenant's own."""
+        share = self.shares.get(work.tenant)
+        return share is not None and work.all_gpus > share.onprem
+
+    def waits(
+        self, tenant: str | None = None, kind: Kind | None = None, *, lent: bool | None = None
+    ) -> Sequence[float]:
+        """Minutes of the trace from submission to start, shortest first; of what did start.
+
+        Of a tenant, of a kind, of work that is or is not ``lent``; all of it where nothing is said.
+        """
+
+        def chosen(work: Work) -> bool:
+            return (
+                tenant in (None, work.tenant)
+                and kind in (None, work.kind)
+                and lent in (None, self.lent(work))
+            )
+
         return sorted(
             (at - self.submitted[name]) * self.factor / 60
             for name, at in self.started.items()
-            if tenant in (None, self.works[name].tenant) and kind in (None, self.works[name].kind)
+            if chosen(self.works[name])
         )
-
-    def wait(self, quantile: int, tenant: str | None = None) -> float:
-        """The wait, in minutes of the trace, that ``quantile`` percent do not exceed."""
-        waits = self.waits(tenant)
-        if len(waits) < 2:  # noqa: PLR2004 - quantiles need two
-            return waits[0] if waits else 0.0
-        return statistics.quantiles(waits, n=100, method="inclusive")[quantile - 1]
 
     # -- in a file ---------------------------------------------------------------------------------
 

@@ -32,7 +32,9 @@ def broken(history: History, tolerance: Tolerance) -> Mapping[str, Sequence[str]
         "no cloud node outlives the work by more than the unneeded time": left_over(
             history, tolerance.unneeded
         ),
-        "no work waits longer than allowed": starved(history, tolerance.wait),
+        "no work within its tenant's share waits longer than allowed": starved(
+            history, tolerance.wait
+        ),
         "all work is finished": unfinished(history),
     }
 
@@ -155,7 +157,11 @@ def left_over(history: History, unneeded: float) -> Sequence[str]:
 
 
 def starved(history: History, wait: float) -> Sequence[str]:
-    """Work that waited longer than ``wait`` seconds for its first start, or waits still."""
+    """Work that waited longer than ``wait`` seconds for its first start, or waits still.
+
+    Work above its tenant's share has no claim to a turn: it starts when others lend theirs. The
+    report says how long that took.
+    """
     first: dict[str, float] = {}
     for run in history.runs:
         if run.started is not None:
@@ -163,7 +169,8 @@ def starved(history: History, wait: float) -> Sequence[str]:
     return [
         f"{name} waited {waited:.1f} s"
         for name, at in history.submitted.items()
-        if (waited := first.get(name, history.ended) - at) > wait
+        if not history.lent(history.works[name])
+        and (waited := first.get(name, history.ended) - at) > wait
     ]
 
 

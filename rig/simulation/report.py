@@ -154,19 +154,28 @@ def _finished(history: History) -> str:
 
 
 def _waiting(replays: Sequence[Replay]) -> str:
-    rows: list[list[str]] = []
-    for tenant in [*sorted({w.tenant for w in replays[0].history.trace.works}), None]:
-        cells = [
-            f"{_median(r.history.waits(tenant)):.0f} / {r.history.wait(95, tenant):.0f} / "
-            f"{max(r.history.waits(tenant), default=0):.0f}"
-            for r in replays
-        ]
-        rows.append([tenant or "**all**", *cells])
-    return _markdown(["median / p95 / longest", *(r.history.name for r in replays)], rows)
+    histories = [replay.history for replay in replays]
+    rows = [
+        [tenant, *(_spread(h.waits(tenant)) for h in histories)]
+        for tenant in sorted({w.tenant for w in histories[0].trace.works})
+    ]
+    rows.append(["**all**", *(_spread(h.waits()) for h in histories)])
+    lent = sum(histories[0].lent(work) for work in histories[0].trace.works)
+    if lent:
+        what = f"above its tenant's share ({lent} pieces)"
+        rows.append(
+            ["within its tenant's share", *(_spread(h.waits(lent=False)) for h in histories)]
+        )
+        rows.append([what, *(_spread(h.waits(lent=True)) for h in histories)])
+    return _markdown(["median / p95 / longest", *(h.name for h in histories)], rows)
 
 
-def _median(waits: Sequence[float]) -> float:
-    return statistics.median(waits) if waits else 0.0
+def _spread(waits: Sequence[float]) -> str:
+    """Of sorted waits."""
+    if not waits:
+        return "none"
+    high = statistics.quantiles(waits, n=100, method="inclusive")[94] if waits[1:] else waits[0]
+    return f"{statistics.median(waits):.0f} / {high:.0f} / {waits[-1]:.0f}"
 
 
 def _promises(replay: Replay) -> str:

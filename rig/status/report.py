@@ -15,7 +15,7 @@ from rig.errors import RigError
 from rig.facts import Facts, Live
 from rig.status.cluster import Seen, look, questions
 from rig.status.pools import costs, pools
-from rig.status.queues import tenants
+from rig.status.queues import largest_shares, tenants
 from rig.status.show import show
 from rig.status.summary import Status
 from rig.status.warn import warnings
@@ -31,7 +31,7 @@ def status(stack: str, settings: Settings, facts: Facts, now: datetime) -> Statu
 def summed_up(stack: str, settings: Settings, seen: Seen, now: datetime) -> Status:
     """What was seen, summed up."""
     pods = Pods(seen.pods)
-    found, waiting = pools(settings, seen), waiting_work(seen, pods)
+    found, waiting = pools(settings, seen), waiting_work(seen, pods, largest_shares(settings))
     return Status(
         stack=stack,
         context=settings.cluster.context,

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -64,10 +65,22 @@ def running_work(seen: Seen, pods: Pods) -> tuple[Work, ...]:
     return tuple(sorted((w for w in found if w.gpus), key=lambda w: (w.tenant, w.since, w.name)))
 
 
-def waiting_work(seen: Seen, pods: Pods) -> tuple[Work, ...]:
-    """In the order in which Kueue tries them: by priority, then by time."""
+def waiting_work(seen: Seen, pods: Pods, largest: Mapping[str, int]) -> tuple[Work, ...]:
+    """In the order in which Kueue tries them: by priority, then by time.
+
+    ``largest`` says, by tenant, how many GPUs of one pool are its own.
+    """
     chosen = [workload for workload in seen.workloads if waiting(workload)]
-    return tuple(_work(workload, pods) for workload in sorted(chosen, key=_turn))
+    found = (_work(workload, pods) for workload in sorted(chosen, key=_turn))
+    return tuple(_with_lenders(work, largest.get(work.tenant)) for work in found)
+
+
+def _with_lenders(work: Work, own: int | None) -> Work:
+    """What is larger than every share of its tenant's has no turn of its own, and is told so."""
+    if own is None or work.gpus <= own:
+        return work
+    lent = f"more than the {own} that its tenant has of a pool: it waits until others lend theirs"
+    return replace(work, reason=f"{work.reason}; {lent}")
 
 
 def admitted_to(workload: Object) -> Mapping[str, int]:

@@ -82,6 +82,9 @@ def test_use_waiting_and_cost():
     assert history.cloud_cost({"l4": 5.0}) == pytest.approx(160 * 36 / 3600 * 5)
     assert history.waits() == [6 * 36 / 60, 6 * 36 / 60]
     assert history.waits("language", Kind.JOB) == [6 * 36 / 60]
+    assert history.waits(lent=True) == []
+    narrow = replace(history, shares={**SHARES, "vision": Share(onprem=3, burst=4)})
+    assert narrow.waits("vision", lent=True) == narrow.waits(lent=False) == [6 * 36 / 60]
     with pytest.raises(HistoryError, match="pool 'l4' has no price"):
         history.cloud_cost({})
 
@@ -255,5 +258,8 @@ def test_work_that_waits_too_long_or_for_ever_is_seen():
     )
     assert promises.starved(history, 600) == ["b waited 701.0 s", "c waited 1000.0 s"]
     assert promises.unfinished(history) == ["c did not finish", "d did not finish"]
+    narrow = {**SHARES, "vision": Share(onprem=0, burst=4)}
+    # What is more than one's own waits for those who lend, and nobody promises when that is.
+    assert promises.starved(replace(history, shares=narrow), 600) == []
     none = replace(history, events=tuple(e for e in history.events if e.work != "c"))
     assert promises.unfinished(none)[0] == "c was never submitted"

@@ -5,12 +5,12 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from simulation_stand_in import replay
+from simulation_stand_in import SHARES, replay
 
 from rig.errors import RigError
 from rig.simulation import report, trace
 from rig.simulation.bound import Bound
-from rig.simulation.history import What
+from rig.simulation.history import Share, What
 from rig.simulation.promises import Tolerance
 from rig.simulation.published import FOLDER
 from rig.simulation.report import Replay, node_price
@@ -46,9 +46,23 @@ def test_the_page_has_the_numbers_of_the_histories():
     works = len(ours.history.works)
     assert f"| work finished | {works} of {works} | {works} of {works} |" in page
     assert "| vision | " in page
+    assert "above its tenant's share" not in page
     assert page.count("kept") == 5
     assert "broken" not in page
     assert "- ours, node start: 90 s" in page
+
+
+def test_work_above_its_tenants_share_has_a_line_of_its_own():
+    (ours, _) = replays()
+    works = ours.history.trace.works
+    poor = works[0].tenant
+    history = replace(ours.history, shares={**SHARES, poor: Share(onprem=0, burst=4)})
+    page = report.text([replace(ours, history=history)], "x")
+    (line,) = [line for line in page.splitlines() if "above its tenant's share" in line]
+    count = sum(work.tenant == poor for work in works)
+    waits = history.waits(poor)
+    assert line.startswith(f"| above its tenant's share ({count} pieces) | ")
+    assert line.endswith(f" / {waits[-1]:.0f} |")
 
 
 def test_a_broken_promise_is_written_out():

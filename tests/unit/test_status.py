@@ -18,6 +18,7 @@ import yaml
 from rich.console import Console
 
 from components import tenant as tenant_roles
+from components.cluster.nodes import GPU
 from components.cluster.queue import PRIORITIES
 from infra import charts, queues
 from infra import settings as stack_settings
@@ -250,6 +251,20 @@ def test_waiting_is_in_the_order_of_priority_and_time():
     assert [w.name for w in found] == ["jupyter-linguist---2", "score", "sweep"]
     assert [w.gpus for w in found] == [1, 2, 4]
     assert all(w.reason and not w.pools for w in found)
+
+
+def test_work_larger_than_its_tenants_share_is_told_that_it_needs_others():
+    def ask(gpus: int) -> str:
+        def change(a: Answers) -> None:
+            part = one(a, "workloads", "job-sweep-8b8b8")["spec"]["podSets"][0]
+            part["template"]["spec"]["containers"][0]["resources"]["limits"][GPU] = str(gpus)
+
+        return work(seen(change), "sweep").reason
+
+    assert "lend" not in ask(4)
+    assert ask(5).endswith(
+        "; more than the 4 that its tenant has of a pool: it waits until others lend theirs"
+    )
 
 
 def test_who_was_not_ready_in_time_waits_behind_and_who_is_switched_off_is_last():
