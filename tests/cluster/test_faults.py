@@ -69,6 +69,16 @@ def test_replacing_one_of_two_servers_costs_no_more_than_its_closing_connections
     assert len(failed[before:]) <= CONNECTIONS
 
 
+def test_nobody_on_the_hub_notices_that_the_database_was_started_anew(bed: Testbed):
+    bed.whole()
+    bed.person("ada").servers()
+
+    delete(bed, "postgres")
+    bed.whole()
+
+    bed.person("ada").servers()
+
+
 def test_the_database_is_whole_after_all_that(bed: Testbed):
     bed.whole()
     check = (

@@ -1,4 +1,4 @@
-"""The hub's own modules that need nothing but Python, as its image has them."""
+"""The hub's own modules that need no JupyterHub, as its image has them."""
 
 import importlib
 import sys
@@ -12,3 +12,4 @@ profiles = importlib.import_module("spillway_hub.profiles")
 progress = importlib.import_module("spillway_hub.progress")
 queues = importlib.import_module("spillway_hub.queues")
 waiting = importlib.import_module("spillway_hub.waiting")
+transactions = importlib.import_module("spillway_hub.transactions")

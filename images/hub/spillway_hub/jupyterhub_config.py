@@ -4,7 +4,7 @@ import hashlib
 import os
 import sys
 
-from spillway_hub import login, profiles
+from spillway_hub import login, profiles, transactions
 from spillway_hub.spawner import TeamSpawner
 from spillway_hub.told import ADMINS, told
 
@@ -23,6 +23,7 @@ c.JupyterHub.hub_bind_url = "http://0.0.0.0:8081"
 c.JupyterHub.hub_connect_url = known.hub
 c.JupyterHub.db_url = os.environ["HUB_DATABASE_URL"]
 c.JupyterHub.upgrade_db = True
+transactions.end_soon()
 c.JupyterHub.cookie_secret = _key("HUB_COOKIE_SECRET")
 c.CryptKeeper.keys = [_key("HUB_CRYPT_KEY")]
 c.JupyterHub.cleanup_servers = False
