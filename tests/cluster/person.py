@@ -1,6 +1,7 @@
 """Somebody who uses the hub as a browser does: cookies, forms, and kernels over a websocket."""
 
 import json
+import re
 import time
 import uuid
 from collections.abc import Iterator
@@ -12,6 +13,13 @@ import requests
 import websocket
 
 TIMEOUT = 30
+MARKUP = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL)
+
+
+def told(answer: requests.Response) -> str:
+    """What a page or an API says, on one line."""
+    words = MARKUP.sub(" ", answer.text).split()
+    return f"{answer.status_code} {answer.url} {' '.join(words)[:300]}"
 
 
 class NotDone(AssertionError):
@@ -57,7 +65,7 @@ class Person:
     def choices(self) -> str:
         """The page on which one picks a profile."""
         answer = self.page("/hub/spawn")
-        assert answer.status_code == 200, answer.text
+        assert answer.status_code == 200, told(answer)
         return answer.text
 
     def pick(self, profile: str, team: str | None = None) -> requests.Response:
@@ -86,7 +94,7 @@ class Person:
     def servers(self) -> dict[str, dict[str, Any]]:
         """What the hub knows of those that run, start or stop."""
         answer = self.api("GET", f"/users/{self.slug}")
-        assert answer.status_code == 200, answer.text
+        assert answer.status_code == 200, told(answer)
         return answer.json()["servers"]
 
     def server(self, server: str = "") -> dict[str, Any] | None:
@@ -122,7 +130,7 @@ class Person:
         with self.session.get(
             f"{self.base}/hub/api{self._server(server)}/progress", stream=True, timeout=180
         ) as answer:
-            assert answer.status_code == 200, answer.text
+            assert answer.status_code == 200, told(answer)
             for line in answer.iter_lines():
                 if line.startswith(b"data:"):
                     event = json.loads(line[5:])
@@ -141,7 +149,7 @@ class Person:
         """Open the server's page once, which logs this browser in there; its path."""
         path = f"{self.home}{quote(server)}/" if server else self.home
         answer = self.page(f"{path}lab")
-        assert answer.status_code == 200, f"{answer.status_code} {answer.url} {answer.text[:500]}"
+        assert answer.status_code == 200, told(answer)
         return path
 
     def jupyter(self, method: str, path: str, api: str, **words: Any) -> requests.Response:
@@ -155,12 +163,12 @@ class Person:
         path = self.enter(server)
         content = {"type": "file", "format": "text", "content": text}
         answer = self.jupyter("PUT", path, f"contents/{name}", json=content)
-        assert answer.status_code in (200, 201), answer.text
+        assert answer.status_code in (200, 201), told(answer)
 
     def read(self, name: str, server: str = "") -> str:
         """A file of one's home."""
         answer = self.jupyter("GET", self.enter(server), f"contents/{name}")
-        assert answer.status_code == 200, answer.text
+        assert answer.status_code == 200, told(answer)
         return answer.json()["content"]
 
     def run(self, code: str, seconds: float = 120, server: str = "") -> str:
@@ -175,7 +183,7 @@ class Person:
         """A kernel that lives until one ends it, or nobody uses it."""
         path = self.enter(server)
         answer = self.jupyter("POST", path, "kernels", json={"name": "python3"})
-        assert answer.status_code == 201, answer.text
+        assert answer.status_code == 201, told(answer)
         return Kernel(self, path, answer.json()["id"])
 
 

@@ -16,7 +16,7 @@ import requests
 import yaml
 from logging_client import logging_in, writing
 from next_image import MARK, make_next
-from person import Kernel, NotDone, Person
+from person import Kernel, NotDone, Person, told
 from testbed import OTHER, TENANT, Testbed, until
 from websocket import WebSocketException
 
@@ -301,7 +301,8 @@ def alan(bed: Testbed) -> Iterator[Person]:
 
 
 def test_a_teams_packages_are_there_for_the_team_alone(roll: Roll, alan: Person) -> None:
-    assert alan.start(profile="small").status_code in (201, 202)
+    answer = alan.start(profile="small")
+    assert answer.status_code in (201, 202), told(answer)
     alan.ready()
     assert alan.run(IMPORT).strip() == PACKAGE.partition("==")[2]
     assert alan.run(f"print(open('/{MARK}').read())").strip() == roll.new["team"]

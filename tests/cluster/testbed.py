@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from person import Person
+from person import Person, told
 
 from rig import cluster, images, paths, stack
 from rig.errors import RigError
@@ -157,7 +157,7 @@ class Testbed:
         """Somebody who has just logged in."""
         person = Person(self.hub, name)
         answer = person.log_in(self.password)
-        assert answer.status_code == 200, answer.text
+        assert answer.status_code == 200, told(answer)
         return person
 
     def token(self, tenant: str = TENANT, account: str = "notebook") -> str:
