@@ -155,18 +155,16 @@ def _finished(history: History) -> str:
 
 def _waiting(replays: Sequence[Replay]) -> str:
     histories = [replay.history for replay in replays]
-    rows = [
-        [tenant, *(_spread(h.waits(tenant)) for h in histories)]
-        for tenant in sorted({w.tenant for w in histories[0].trace.works})
-    ]
-    rows.append(["**all**", *(_spread(h.waits()) for h in histories)])
-    lent = sum(histories[0].lent(work) for work in histories[0].trace.works)
-    if lent:
-        what = f"above its tenant's share ({lent} pieces)"
-        rows.append(
-            ["within its tenant's share", *(_spread(h.waits(lent=False)) for h in histories)]
-        )
-        rows.append([what, *(_spread(h.waits(lent=True)) for h in histories)])
+    works = histories[0].trace.works
+    waits: dict[str, Callable[[History], Sequence[float]]] = {
+        tenant: lambda h, tenant=tenant: h.waits(tenant)
+        for tenant in sorted({w.tenant for w in works})
+    }
+    waits["**all**"] = lambda h: h.waits()
+    if lent := sum(histories[0].lent(work) for work in works):
+        waits["within its tenant's share"] = lambda h: h.waits(lent=False)
+        waits[f"above its tenant's share ({lent} pieces)"] = lambda h: h.waits(lent=True)
+    rows = [[what, *(_spread(of(h)) for h in histories)] for what, of in waits.items()]
     return _markdown(["median / p95 / longest", *(h.name for h in histories)], rows)
 
 

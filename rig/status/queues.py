@@ -41,15 +41,6 @@ def tenants(
     return tuple(found)
 
 
-def largest_shares(settings: Settings) -> Mapping[str, int]:
-    """By tenant, the most GPUs of one pool that nobody can keep from it."""
-    pools = [pool.nodes for pool in in_order(settings)]
-    return {
-        name: max(shares(team, pools).values(), default=0)
-        for name, team in settings.tenants.items()
-    }
-
-
 def stopped(settings: Settings, seen: Seen) -> Sequence[Warned]:
     """Queues of tenants that are not there or take no work."""
     found, kubectl = list[Warned](), by_hand(settings)

@@ -15,11 +15,11 @@ from rig.errors import RigError
 from rig.facts import Facts, Live
 from rig.status.cluster import Seen, look, questions
 from rig.status.pools import costs, pools
-from rig.status.queues import largest_shares, tenants
+from rig.status.queues import tenants
 from rig.status.show import show
 from rig.status.summary import Status
 from rig.status.warn import warnings
-from rig.status.work import Pods, running_work, waiting_work
+from rig.status.work import Pods, running_work, waiting_work, with_lenders
 from rig.steps import console, step
 
 
@@ -31,16 +31,17 @@ def status(stack: str, settings: Settings, facts: Facts, now: datetime) -> Statu
 def summed_up(stack: str, settings: Settings, seen: Seen, now: datetime) -> Status:
     """What was seen, summed up."""
     pods = Pods(seen.pods)
-    found, waiting = pools(settings, seen), waiting_work(seen, pods, largest_shares(settings))
+    found, waiting = pools(settings, seen), waiting_work(seen, pods)
+    teams = tenants(settings, seen, waiting, now)
     return Status(
         stack=stack,
         context=settings.cluster.context,
         at=now,
         pools=found,
         costs=costs(settings, found),
-        tenants=tenants(settings, seen, waiting, now),
+        tenants=teams,
         running=running_work(seen, pods),
-        waiting=waiting,
+        waiting=with_lenders(waiting, teams),
         warnings=warnings(settings, seen, found, pods, now),
     )
 

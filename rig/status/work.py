@@ -10,7 +10,7 @@ from components.cluster.nodes import GPU
 from components.labels import ROLE_LABEL
 from rig.kube import Object, condition, holds, labels, moment, pod_gpus, whole
 from rig.status.cluster import Seen
-from rig.status.summary import Work
+from rig.status.summary import Tenant, Work
 from rig.status.why import waits
 
 PERSON: Final = "hub.jupyter.org/username"
@@ -65,18 +65,19 @@ def running_work(seen: Seen, pods: Pods) -> tuple[Work, ...]:
     return tuple(sorted((w for w in found if w.gpus), key=lambda w: (w.tenant, w.since, w.name)))
 
 
-def waiting_work(seen: Seen, pods: Pods, largest: Mapping[str, int]) -> tuple[Work, ...]:
-    """In the order in which Kueue tries them: by priority, then by time.
-
-    ``largest`` says, by tenant, how many GPUs of one pool are its own.
-    """
+def waiting_work(seen: Seen, pods: Pods) -> tuple[Work, ...]:
+    """In the order in which Kueue tries them: by priority, then by time."""
     chosen = [workload for workload in seen.workloads if waiting(workload)]
-    found = (_work(workload, pods) for workload in sorted(chosen, key=_turn))
-    return tuple(_with_lenders(work, largest.get(work.tenant)) for work in found)
+    return tuple(_work(workload, pods) for workload in sorted(chosen, key=_turn))
+
+
+def with_lenders(waiting: Iterable[Work], tenants: Iterable[Tenant]) -> tuple[Work, ...]:
+    """What is larger than every share of its tenant's has no turn of its own, and is told so."""
+    own = {t.name: max((share.quota for share in t.shares), default=0) for t in tenants}
+    return tuple(_with_lenders(work, own.get(work.tenant)) for work in waiting)
 
 
 def _with_lenders(work: Work, own: int | None) -> Work:
-    """What is larger than every share of its tenant's has no turn of its own, and is told so."""
     if own is None or work.gpus <= own:
         return work
     lent = f"more than the {own} that its tenant has of a pool: it waits until others lend theirs"

@@ -1,5 +1,6 @@
 """What nobody uses ends: kernels, then servers; homes stay."""
 
+from person import told
 from testbed import TENANT, Testbed, until
 
 IDLE = "    idle: {serverMinutes: 1, kernelMinutes: 1}\n"
@@ -26,7 +27,7 @@ def test_idle_kernels_and_idle_servers_end_and_homes_stay(bed: Testbed) -> None:
 
         def kernels() -> bool | None:
             answer = reads.jupyter("GET", path, "kernels")
-            assert answer.status_code == 200, answer.text
+            assert answer.status_code == 200, told(answer)
             return None if answer.json() else True
 
         until(kernels, CULLED, "the kernel of a server that is in use")

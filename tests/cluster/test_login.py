@@ -8,7 +8,7 @@ import pytest
 import requests
 import yaml
 from oidc.provider import CLIENT, PASSWORD, Provider
-from person import Person
+from person import Person, told
 from testbed import NARROW, OTHER, TENANT, Testbed, until
 
 PORT = 9480
@@ -101,7 +101,7 @@ def sign(person: Person, url: str, who: str, **words: Any) -> requests.Response:
 
 def inside(bed: Testbed, who: str) -> Person:
     person, answer = come(bed, who)
-    assert answer.status_code == 200, answer.text
+    assert answer.status_code == 200, told(answer)
     return person
 
 
@@ -109,13 +109,13 @@ def running(bed: Testbed, who: str, **options: Any) -> Person:
     """Somebody with a server."""
     person = inside(bed, who)
     answer = person.start(**{"profile": "small", **options})
-    assert answer.status_code in (201, 202), answer.text
+    assert answer.status_code in (201, 202), told(answer)
     person.ready()
     return person
 
 
 def refused(answer: requests.Response, status: int, words: str) -> None:
-    assert answer.status_code == status, answer.text
+    assert answer.status_code == status, told(answer)
     assert words in answer.text
     assert not [raw for raw in RAW if raw in answer.text]
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from person import Person
+from person import Person, told
 from testbed import NAMES, TENANT, Testbed, until
 
 PLAIN = "ada"
@@ -33,7 +33,7 @@ def start_all(people: Iterable[Person]) -> None:
     with ThreadPoolExecutor(len(everyone)) as threads:
         answers = threads.map(lambda person: person.start(profile="small", tenant=TENANT), everyone)
     for answer in answers:
-        assert answer.status_code in (201, 202), answer.text
+        assert answer.status_code in (201, 202), told(answer)
     for person in everyone:
         person.ready()
 
@@ -86,7 +86,7 @@ def test_a_named_server_is_a_second_pod_of_the_same_person(
     person = people[NAMES[0]]
     before = {pod["metadata"]["name"] for pod in notebooks(bed)}
     answer = person.start(OTHER_SERVER, profile="small")
-    assert answer.status_code in (201, 202), answer.text
+    assert answer.status_code in (201, 202), told(answer)
     person.ready(OTHER_SERVER)
     (more,) = [pod for pod in notebooks(bed) if pod["metadata"]["name"] not in before]
     assert more["metadata"]["annotations"][USERNAME] == person.name

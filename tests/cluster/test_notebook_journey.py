@@ -2,7 +2,7 @@
 
 import pytest
 import requests
-from person import Person
+from person import Person, told
 from testbed import TENANT, Testbed
 
 NUMPY = "import numpy as np; print(int(np.arange(10).sum()))"
@@ -88,5 +88,5 @@ def logged(bed: Testbed, run: str) -> dict[str, float]:
         headers={"Authorization": f"Bearer {bed.token()}", "X-MLFLOW-WORKSPACE": TENANT},
         timeout=30,
     )
-    assert answer.status_code == 200, answer.text
+    assert answer.status_code == 200, told(answer)
     return {m["key"]: m["value"] for m in answer.json()["run"]["data"]["metrics"]}

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from person import Person
+from person import Person, told
 from testbed import NAMES, NARROW, OTHER, TENANT, Testbed, until
 
 ALIEN_CLASS = {
@@ -76,7 +76,7 @@ def test_what_is_not_offered_is_refused_and_leaves_nothing(
     person.end()
     before = things(bed, TENANT)
     answer = person.start(**options)
-    assert answer.status_code == 400, answer.text
+    assert answer.status_code == 400, told(answer)
     for word in words:
         assert word in answer.json()["message"]
     assert person.server() is None
@@ -96,7 +96,7 @@ def test_the_page_says_what_there_is_instead_of_an_unknown_profile(bed: Testbed)
 def test_a_profile_the_team_may_not_have_is_refused(bed: Testbed) -> None:
     person = bed.person("tim")
     answer = person.start(profile="large")
-    assert answer.status_code == 400, answer.text
+    assert answer.status_code == 400, told(answer)
     assert "there are small" in answer.json()["message"]
     assert 'value="large"' not in person.choices()
 

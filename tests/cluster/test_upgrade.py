@@ -159,7 +159,7 @@ def asks_kernel(kernel: Kernel) -> Callable[[], None]:
     def ask() -> None:
         path = f"kernels/{kernel.id}"
         answer = person.jupyter("GET", person.home, path, allow_redirects=False)
-        assert answer.status_code == 200, f"{answer.status_code} {answer.text[:200]}"
+        assert answer.status_code == 200, told(answer)
         before = int(kernel.run("n += 1; print(n)", seconds=30))
         assert int(kernel.run("print(n)", seconds=30)) == before
 
@@ -180,7 +180,7 @@ def asks_tracking(bed: Testbed) -> Callable[[], None]:
             else:
                 if answer.status_code == 200:
                     return
-                said.append(f"{answer.status_code} {answer.text[:200]}")
+                said.append(told(answer))
             time.sleep(1)
         raise AssertionError(f"{PATIENCE} times: {said}")
 
