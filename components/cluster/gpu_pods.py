@@ -17,6 +17,22 @@ from components.cluster.queue import LOCAL_QUEUE, PRIORITY_LABEL, QUEUE_LABEL
 Priority = Literal["serving", "job"]
 """Of ``queue.PRIORITIES``; notebooks have theirs from the hub."""
 
+TOGETHER: k8s.core.v1.PodAffinityArgsDict = {
+    "preferred_during_scheduling_ignored_during_execution": [
+        {
+            "weight": 100,
+            "pod_affinity_term": {
+                "label_selector": {},
+                "namespace_selector": {},
+                "topology_key": "kubernetes.io/hostname",
+            },
+        }
+    ]
+}
+"""Rather beside others than on an empty machine: who wants a whole one finds it, and a cloud's gets
+empty and ends. Beside any pod: on machines with GPUs there is little else than who asked for them.
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Gpus:
@@ -62,6 +78,7 @@ def placed(pod: k8s.core.v1.PodSpecArgsDict, gpus: Gpus | None) -> k8s.core.v1.P
     return {
         **pod,
         "affinity": {
-            "node_affinity": {"required_during_scheduling_ignored_during_execution": required}
+            "node_affinity": {"required_during_scheduling_ignored_during_execution": required},
+            "pod_affinity": TOGETHER,
         },
     }

@@ -228,7 +228,15 @@ def executor_pod(template: str, login: str | None = None, gpus: int = 0) -> str:
         enough = {"key": "spillway.dev/gpus", "operator": "Gt", "values": [str(gpus - 1)]}
         terms = {"nodeSelectorTerms": [{"matchExpressions": [enough]}]}
         required = {"requiredDuringSchedulingIgnoredDuringExecution": terms}
-        pod["spec"]["affinity"] = {"nodeAffinity": required}
+        # Rather beside others: who wants a whole machine finds an empty one.
+        beside = {
+            "labelSelector": {},
+            "namespaceSelector": {},
+            "topologyKey": "kubernetes.io/hostname",
+        }
+        term = {"weight": 100, "podAffinityTerm": beside}
+        together = {"preferredDuringSchedulingIgnoredDuringExecution": [term]}
+        pod["spec"]["affinity"] = {"nodeAffinity": required, "podAffinity": together}
     return yaml.safe_dump(pod)
 
 

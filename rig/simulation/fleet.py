@@ -43,8 +43,13 @@ class Fleet:
         *,
         programs: Mapping[str, Path] | None = None,
         context: str = "simulation",
+        factor: float = 1,
     ) -> None:
-        """``folder`` keeps the logs; ``context`` is the kubeconfig's."""
+        """``folder`` keeps the logs; ``context`` is the kubeconfig's.
+
+        ``factor`` is how much faster than the world the queue's own times go by.
+        """
+        self._factor = factor
         self._nodes = nodes
         self._folder = folder
         self._programs = programs
@@ -95,7 +100,7 @@ class Fleet:
 
         The chart has ``within`` seconds to be applied.
         """
-        queue = Queue(self.plane)
+        queue = Queue(self.plane, self._factor)
         applied = self.plane.await_answer(queue.applied, "Kueue's chart, all of it", within)
         command = queue.prepare(applied, self._program("kueue"))
         self.plane.run(QUEUE, command, LIVES)

@@ -65,7 +65,7 @@ class Simulation:
         tiers = {pool.name: Tier(pool.tier) for pool in machines.pools}
         with (
             tempfile.TemporaryDirectory(prefix="spillway-simulation-") as folder,
-            stand.standing(Path(folder), self.config) as fleet,
+            stand.standing(Path(folder), self.config, self.factor) as fleet,
         ):
             if mode is not Mode.QUEUE:
                 fleet.api.create("/api/v1/namespaces", {"metadata": {"name": ELSEWHERE}})

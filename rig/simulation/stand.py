@@ -58,11 +58,11 @@ def machines_of(config: Mapping[str, Any]) -> Machines:
 
 
 @contextmanager
-def standing(folder: Path, config: Mapping[str, Any]) -> Generator[Fleet]:
-    """The fleet of a config, with Kueue admitting; no autoscaler yet."""
+def standing(folder: Path, config: Mapping[str, Any], factor: float = 1) -> Generator[Fleet]:
+    """The fleet of a config, with Kueue admitting; no autoscaler yet. ``factor`` as of a Fleet."""
     # What is no GPU work wants a machine without taints.
     nodes = [FakeNode(name="services"), *machines_of(config).own]
-    with Fleet(nodes, folder / "cluster") as fleet:
+    with Fleet(nodes, folder / "cluster", factor=factor) as fleet:
         stage = Stage(folder, "simulation", PROGRAM, CONTEXT)
         with stage.on(fleet.plane), ThreadPoolExecutor(1) as beside:
             engine = stage.start(UP, config, errors=subprocess.STDOUT)

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
+from components.cluster.gpu_pods import TOGETHER
 from components.cluster.nodes import ACCELERATOR_LABEL, BURST_TAINT, GPU, GPUS_LABEL, TIER_LABEL
 from components.cluster.queue import LOCAL_QUEUE, PRIORITY_LABEL, QUEUE_LABEL
+from components.pods import camel
 from rig.simulation.stages import WORK
 from rig.simulation.trace import Kind, Work
 
@@ -87,7 +89,9 @@ def _pod(work: Work, mode: Mode) -> dict[str, Any]:
         ],
         "affinity": {"nodeAffinity": _affinity(work, mode)},
     }
-    if mode is not Mode.QUEUE:
+    if mode is Mode.QUEUE:
+        pod["affinity"]["podAffinity"] = camel(TOGETHER)
+    else:
         pod["tolerations"] = [{"key": key, "operator": "Exists"} for key in (GPU, BURST_TAINT)]
     return pod
 

@@ -49,11 +49,12 @@ def submit(api: Api, name: str, seconds: int, where: Mapping[str, str] | None = 
     api.create(JOBS, job(name, seconds, where))
 
 
-def node_of(api: Api, name: str) -> dict[str, Any]:
+def node_of(api: Api, name: str, tenant: str = "team") -> dict[str, Any]:
     """Where a job's pod has started."""
+    path = f"/api/v1/namespaces/{tenant}/pods?labelSelector=job-name%3D{name}"
 
     def started() -> str | None:
-        pods = api.get(f"{PODS}?labelSelector=job-name%3D{name}")["items"]
+        pods = api.get(path)["items"]
         return next(
             (p["spec"]["nodeName"] for p in pods if p["status"]["phase"] != "Pending"), None
         )

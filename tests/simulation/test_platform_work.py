@@ -118,7 +118,17 @@ def notebook(name: str) -> Object:
             "labels": found["extra_labels"],
             "annotations": found["extra_annotations"],
         },
-        "spec": {"containers": [container], "nodeSelector": found["node_selector"]},
+        "spec": {
+            "containers": [container],
+            "nodeSelector": found["node_selector"],
+            "affinity": {
+                "podAffinity": {
+                    "preferredDuringSchedulingIgnoredDuringExecution": found[
+                        "pod_affinity_preferred"
+                    ]
+                }
+            },
+        },
     }
 
 

@@ -10,7 +10,9 @@ import builders
 import pytest
 from hub_code import profiles, progress, told
 
+from components.cluster.gpu_pods import TOGETHER
 from components.cluster.queue import LOCAL_QUEUE, PRIORITIES, PRIORITY_LABEL, QUEUE_LABEL
+from components.pods import camel
 
 GIB = 2**30
 SERVERS = {
@@ -194,6 +196,7 @@ def test_a_server_may_use_its_profile_and_is_promised_a_part_of_it():
     assert (found["mem_limit"], found["mem_guarantee"]) == (16 * GIB, 8 * GIB)
     assert found["extra_resource_limits"] == {}
     assert (found["node_selector"], found["extra_annotations"]) == ({}, {})
+    assert found["pod_affinity_preferred"] == []
     assert found["extra_labels"] == {"spillway.dev/role": "notebook"}
 
 
@@ -202,6 +205,8 @@ def test_a_gpu_profile_waits_for_one_gpu_of_its_kind_and_is_not_interrupted():
 
     assert found["extra_resource_limits"] == {"nvidia.com/gpu": "1"}
     assert found["node_selector"] == {"spillway.dev/accelerator": "l4"}
+    preferred = "preferredDuringSchedulingIgnoredDuringExecution"
+    assert found["pod_affinity_preferred"] == camel(TOGETHER)[preferred]
     assert found["extra_labels"] == {
         "spillway.dev/role": "notebook",
         QUEUE_LABEL: LOCAL_QUEUE,

@@ -17,6 +17,7 @@ from test_spark_login import FOLDER, POD, SPARK, settled
 from components.cluster import gpu_pods
 from components.cluster.gpu_pods import Gpus
 from components.cluster.queue import GATE, LOCAL_QUEUE, PARENT_ANNOTATION, PRIORITY_LABEL
+from components.pods import camel
 from infra.profiles import widest
 
 KNOWN = {"a100-80gb": 8, "l4": 1}
@@ -112,8 +113,11 @@ def test_the_queue_passes_over_machines_that_have_fewer():
     models = gpu_pods.placed({"containers": []}, Gpus(accelerator="l4", count=4))
     required = "required_during_scheduling_ignored_during_execution"
     (wanted,) = models["affinity"]["node_affinity"][required]["node_selector_terms"]
-    affinity = pod["spec"].pop("affinity")["nodeAffinity"]
-    (term,) = affinity["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    affinity = pod["spec"].pop("affinity")
+    (term,) = affinity["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][
+        "nodeSelectorTerms"
+    ]
+    assert affinity["podAffinity"] == camel(models["affinity"]["pod_affinity"])
     assert term["matchExpressions"] == wanted["match_expressions"][1:]
     assert pod == executor()
     assert "tolerations" not in pod["spec"]

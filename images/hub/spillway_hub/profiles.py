@@ -14,6 +14,15 @@ QUEUED = {"kueue.x-k8s.io/queue-name": "default", "kueue.x-k8s.io/priority-class
 """Labels with which a server waits for its GPU in its team's queue, before jobs."""
 KEPT = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
 """Annotation: its machine stays while it is there. Idle servers end, which ends the machine."""
+TOGETHER = {
+    "weight": 100,
+    "podAffinityTerm": {
+        "labelSelector": {},
+        "namespaceSelector": {},
+        "topologyKey": "kubernetes.io/hostname",
+    },
+}
+"""Beside others rather than on an empty machine, which is left to who wants all of its GPUs."""
 TEAM = "tenant"
 """The option's name, on the page and in the hub's API."""
 
@@ -86,6 +95,7 @@ def size(profile: Profile) -> dict[str, Any]:
         "mem_guarantee": memory // MEMORY_SHARE,
         "extra_resource_limits": {},
         "node_selector": {},
+        "pod_affinity_preferred": [],
         "extra_labels": dict(NOTEBOOK),
         "extra_annotations": {},
     }
@@ -93,6 +103,7 @@ def size(profile: Profile) -> dict[str, Any]:
         found["extra_resource_limits"] = {"nvidia.com/gpu": "1"}
         # Whose machine it will be, and that it is tolerated there, is the queue's word.
         found["node_selector"] = {"spillway.dev/accelerator": profile.accelerator}
+        found["pod_affinity_preferred"] = [TOGETHER]
         found["extra_labels"] |= QUEUED
         found["extra_annotations"] = dict(KEPT)
     return found
