@@ -187,6 +187,22 @@ def test_a_home_that_cannot_be_made_ends_in_time_and_says_why(
     assert not [thing for thing in left if thing.endswith("-token")]
 
 
+def test_a_server_whose_pod_is_taken_away_while_it_waits_ends_soon_and_says_so(
+    bed: Testbed, homeless: Person
+) -> None:
+    assert homeless.start(profile="small").status_code in (201, 202)
+    words = iter(homeless.progress())
+    while "home directory" not in next(words)["message"]:
+        pass
+    began = time.monotonic()
+    bed.kubectl("delete", "pod", "notebook-alan", "-n", OTHER, "--grace-period=0", "--force")
+    *_, last = words
+    assert time.monotonic() - began < 40
+    assert last["failed"]
+    assert "lost its place, because its pod was deleted: start it again" in last["message"]
+    homeless.gone()
+
+
 def test_a_new_hub_loses_no_server_and_ends_what_was_starting(bed: Testbed, ada: Person) -> None:
     kernel = ada.kernel()
     kernel.run("x = 41")

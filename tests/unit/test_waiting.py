@@ -297,7 +297,7 @@ def test_the_price_is_that_of_the_machine_that_starts(pool, words):
 @pytest.mark.parametrize(
     ("reason", "words"),
     [
-        ("PodsReadyTimeout", "because no machine was ready in time: stop it and start it again"),
+        ("PodsReadyTimeout", "because no machine was ready in time: start it again"),
         ("Preempted", "because work that comes first needed it"),
         ("DeactivatedDueToRequeuingLimitExceeded", "because the queue was changed"),
     ],

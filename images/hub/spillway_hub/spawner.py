@@ -131,23 +131,36 @@ class TeamSpawner(KubeSpawner):
                 task.cancel()
 
     async def _watch(self) -> None:
-        """Raises ``Refused`` once the pod has looked hopeless, or has waited, for long enough."""
+        """Raises ``Refused`` once the pod looked hopeless, was gone, or waited, for long enough."""
         since: float | None = None
+        there = False
         loop = asyncio.get_running_loop()
         ends = loop.time() + self.start_timeout - MARGIN
         while True:
             await asyncio.sleep(EVERY)
-            reflector = getattr(self, "pod_reflector", None)
-            pod = reflector.pods.get(f"{self.namespace}/{self.pod_name}") if reflector else None
+            pod = self._pod
+            there = there or pod is not None
             if loop.time() > ends:
                 raise self._late()
-            reason = hopeless(pod)
+            reason = self._lost() if there and pod is None else hopeless(pod)
             if reason is None:
                 since = None
                 continue
             since = since or loop.time()
             if loop.time() - since > GRACE:
                 raise Refused(reason, "pod")
+
+    @property
+    def _pod(self) -> Any:
+        """As the hub saw it last; None where there is none."""
+        reflector = getattr(self, "pod_reflector", None)
+        return reflector.pods.get(f"{self.namespace}/{self.pod_name}") if reflector else None
+
+    def _lost(self) -> str:
+        """Why the pod is not there any more: the queue's word, which it said before it took it."""
+        if self._waits.startswith(waiting.LOST):
+            return self._waits
+        return f"{waiting.LOST}, because its pod was deleted: start it again"
 
     def _late(self) -> Refused:
         """The hub's own time-out has no words for people."""
@@ -196,9 +209,10 @@ class TeamSpawner(KubeSpawner):
             await asyncio.sleep(LOOK)
 
     async def _why(self) -> str:
-        reflector = getattr(self, "pod_reflector", None)
-        pod = reflector.pods.get(f"{self.namespace}/{self.pod_name}") if reflector else None
-        if pod is None or pod["spec"].get("nodeName"):
+        pod = self._pod
+        if pod is None:
+            return self._waits
+        if pod["spec"].get("nodeName"):
             return ""
         api = shared_client("CustomObjectsApi")
         known = told()

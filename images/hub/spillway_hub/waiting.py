@@ -24,6 +24,8 @@ SCALING = ("TriggeredScaleUp", "NotTriggerScaleUp", "FailedScaleUp")
 """Reasons of the autoscaler's events."""
 TOLD = (*SCALING, "FailedScheduling")
 """Events that the sentence already speaks of."""
+LOST = "Your server lost its place"
+"""Begin of what is said of a pod that was taken away before it was up."""
 CLOSED = ("Inadmissible", "Misconfigured", "Suspended")
 """Reasons of ``QuotaReserved`` where no queue takes the work; the first without, the others with
 Kueue's feature ``UnadmittedWorkloadsObservability``."""
@@ -296,7 +298,7 @@ def _taken_back(evicted: Object) -> str:
         "NodeFailures": "its machine failed",
     }
     why = reasons.get(evicted["reason"], "the queue was changed")
-    return f"Your server lost its place, because {why}: stop it and start it again"
+    return f"{LOST}, because {why}: start it again"
 
 
 def _capital(text: str) -> str:
