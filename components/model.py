@@ -23,11 +23,10 @@ from components import shapes
 from components.cluster.gpu_pods import Gpus, queued
 from components.door.meter import METRIC
 from components.labels import ROLE_LABEL, labels, metadata
-from components.model_pod import Images, Serving, digest, pod
+from components.model_pod import APP, Images, Serving, digest, pod
 from components.seldon import API
 from components.tenant import MODEL
 
-APP = "model"
 NAME_LENGTH = 30
 """Longest name of a model, so that those of its Deployments fit into the 63 of a label."""
 HINT = 12

@@ -14,10 +14,12 @@ import pulumi_kubernetes as k8s
 
 from components import shapes
 from components.cluster.gpu_pods import Gpus, placed, resources
+from components.labels import selector
 from components.mlflow_env import variables
-from components.pods import CONTAINER_SECURITY, PullPolicy, Scratch, camel, container
+from components.pods import CONTAINER_SECURITY, PullPolicy, Scratch, camel, container, spread
 from components.tenant import MODEL, MODEL_PORTS, STORAGE
 
+APP = "model"
 HTTP, GRPC = MODEL_PORTS
 METRICS = 6000
 UID = 10004
@@ -88,6 +90,10 @@ def pod(serving: Serving) -> dict[str, Any]:
         "containers": [_server(serving)],
         "volumes": volumes(serving),
     }
+    if serving.gpus:
+        # Beside others, as all that is placed, but not beside another replica of its own.
+        own = selector(APP, serving.model)
+        spec = {**spec, "topology_spread_constraints": [spread(own)]}
     return camel(placed(spec, serving.gpus))
 
 

@@ -134,6 +134,17 @@ def test_a_server_with_gpus_waits_in_its_teams_queue_before_jobs():
     assert labels["spillway.dev/role"] == "model"
 
 
+def test_replicas_with_gpus_go_beside_others_and_not_beside_each_other():
+    predictor = predictors(gpus=TWO)["a"]
+    (apart,) = pod(predictor)["topologySpreadConstraints"]
+
+    assert apart["topologyKey"] == "kubernetes.io/hostname"
+    own = apart["labelSelector"]["matchLabels"]
+    assert own.items() <= component(predictor)["metadata"]["labels"].items()
+    assert own["app.kubernetes.io/instance"] == "iris"
+    assert "topologySpreadConstraints" not in pod(predictors()["a"])
+
+
 def test_it_asks_for_them_and_what_fetches_its_model_does_not():
     spec = pod(predictors(gpus=TWO)["a"])
     (fetcher,), (server,) = spec["initContainers"], spec["containers"]
