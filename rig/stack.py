@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
 import yaml
 
@@ -92,7 +93,9 @@ def environment(
     if not any(env.get(name) for name in _BACKENDS):
         backend = state / "pulumi"
         backend.mkdir(mode=0o700, exist_ok=True)
-        env["PULUMI_BACKEND_URL"] = backend.resolve().as_uri()
+        # Beside each file the engine else writes one with its checksum, and not in one step: killed
+        # in between, it could never read the state again ("failed to load checkpoint: EOF").
+        env["PULUMI_BACKEND_URL"] = f"{backend.resolve().as_uri()}?metadata=skip"
         env.setdefault("PULUMI_HOME", str(state / "pulumi-home"))
         if not any(name in env for name in _PASSPHRASES):
             env["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(_passphrase(state))
@@ -344,8 +347,8 @@ def _replace(file: Path, text: str) -> None:
 
 
 def _local_backend(stack: Stack) -> Path | None:
-    url = stack.env.get("PULUMI_BACKEND_URL", "")
-    return Path(url.removeprefix("file://")) if url.startswith("file:///") else None
+    url = urlsplit(stack.env.get("PULUMI_BACKEND_URL", ""))
+    return Path(unquote(url.path)) if url.scheme == "file" and not url.netloc else None
 
 
 def drop_dead_locks(stack: Stack) -> None:

@@ -229,6 +229,13 @@ def test_unlock_drops_a_lock_of_another_machine(plain_stack: Stack):
     assert not lock.exists()
 
 
+def test_no_file_of_the_state_is_one_that_a_kill_can_tear(plain_stack: Stack):
+    """The engine replaces all in one step but its sidecars, without which it reads nothing."""
+    up(plain_stack, extra=QUICK)
+    assert [*plain_stack.state.rglob("*.json")]
+    assert [*plain_stack.state.rglob("*.attrs")] == []
+
+
 def test_configuration_that_is_not_yaml_is_named_as_the_user_knows_it(plain_stack: Stack):
     plain_stack.config.write_text("config:\n  tiny:seen: [one\n")
     with pytest.raises(StackError, match=r"tiny/Pulumi\.dev\.yaml:3 is not valid YAML"):
