@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -99,16 +100,22 @@ def killed(stage: Stage, name: str, types: Collection[str]) -> set[str]:
         return found if set(types) <= sure else None
 
     engine = stage.start(UP, config_of(name), errors=subprocess.STDOUT)
+    assert engine.stdout
+    printed: list[str] = []
+    # Read all the while: an engine whose pipe is full waits until somebody does.
+    reader = Thread(target=printed.extend, args=(engine.stdout,), daemon=True)
+    reader.start()
     try:
         ends = time.monotonic() + 300
         while (found := making()) is None:
-            said = f"the engine was done before it made {types}"
-            assert engine.poll() is None, said + engine.communicate()[0][-3000:]
-            assert time.monotonic() < ends, f"it makes {begun(stage)}, but no {types}"
+            last = "".join(printed[-30:])
+            assert engine.poll() is None, f"it was done before it made {types}: {last}"
+            assert time.monotonic() < ends, f"it makes {begun(stage)}, but no {types}: {last}"
             time.sleep(0.02)
     finally:
         engine.send_signal(signal.SIGKILL)
-        engine.communicate()
+        engine.wait()
+        reader.join()
     return found
 
 
