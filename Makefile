@@ -14,7 +14,7 @@ help: ## List the targets
 .venv:
 	@$(PYTHON) rig/bootstrap.py
 
-setup: .venv ## Find or build every program and image (first time: half an hour)
+setup: .venv ## Find or build every program and image (first time: half an hour or more)
 	@$(RIG) setup
 
 up: setup ## Start the cluster and apply the stack; prints what runs where
