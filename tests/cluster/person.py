@@ -232,6 +232,9 @@ class Kernel:
                 }
             )
         )
+        # They come on channels of their own, in either order: the reply says whether the cell
+        # failed, and all that it printed is before "idle".
+        awaited = {"reply", "idle"}
         printed, ends = "", time.monotonic() + seconds
         try:
             while time.monotonic() < ends:
@@ -248,7 +251,10 @@ class Kernel:
                             + "\n".join(content.get("traceback") or [])
                             + printed
                         )
+                    awaited.discard("reply")
                 elif message["msg_type"] == "status" and content["execution_state"] == "idle":
+                    awaited.discard("idle")
+                if not awaited:
                     return printed
         finally:
             channel.close()
